@@ -1,0 +1,91 @@
+"""The settings: what config.toml may say, with its defaults. One declaration, from which the rest is derived.
+
+Reading, overriding and checking are in `config_file.py`. A connector brings the settings of its own `[warehouses.NAME]`
+table (`connectors.X.Settings`, a subclass of `WarehouseSettings`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Base of every table of the file: unknown keys are errors."""
+
+
+class SourceSettings(Settings):
+    """`[source]`: which PostgreSQL, through which slot and publication, which tables."""
+
+    dsn: str
+    slot: str = "cdc"
+    publication: str = "cdc"
+    plugin: Literal["pgoutput", "wal2json"] = "pgoutput"
+    tables: list[str] = ["public.*"]
+    exclude_tables: list[str] = []
+    exclude_columns: list[str] = []
+    create: bool = True
+    """Create the slot and the publication where they are missing; false: a missing one is an error."""
+    status_interval: Seconds = 10.0
+    """Seconds between feedback messages to PostgreSQL; keep it well under wal_sender_timeout (60 s)."""
+    flush_interval: Seconds = 2.0
+    """Under load, seconds between confirmations of what is durable; an idle stream confirms at once."""
+    connect_timeout: Count = 10
+
+
+class SnapshotSettings(Settings):
+    """`[snapshot]`: how tables are first copied."""
+
+    mode: Literal["initial", "no_data"] = "initial"
+    chunk_rows: Count = 100_000
+    """Rows of a chunk; the stream waits while a chunk is read."""
+
+
+class TransportSettings(Settings):
+    """`[transport]`: what carries events from the reader to the appliers."""
+
+    kind: Literal["memory"] = "memory"
+    max_bytes: Annotated[int, Meta(ge=1 << 20)] = 64 << 20
+    """Bytes of rows on their way to one warehouse; when reached, the stream waits."""
+
+
+class WarehouseSettings(Settings):
+    """What every `[warehouses.NAME]` may say, whatever its kind."""
+
+    kind: str
+    batch_rows: Count = 50_000
+    """A batch is handed to the warehouse at this many rows …"""
+    batch_bytes: Annotated[int, Meta(ge=1 << 16)] = 16 << 20
+    """… or bytes of rows …"""
+    max_delay: Seconds = 0.2
+    """… or seconds after its first commit under steady load; an idle stream hands over at once."""
+
+
+class HttpSettings(Settings):
+    """`[http]`: where the daemon answers `cdc status`, `cdc verify` and health checks; an empty `listen` switches it off."""
+
+    listen: str = "127.0.0.1:8085"
+
+
+class LogSettings(Settings):
+    """`[log]`: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto`: readable on a terminal, JSON lines otherwise."""
+
+
+class Config(Settings):
+    """The whole file. `warehouses` holds each table already converted to its connector's settings."""
+
+    source: SourceSettings
+    snapshot: SnapshotSettings = SnapshotSettings()
+    transport: TransportSettings = TransportSettings()
+    warehouses: dict[str, WarehouseSettings] = {}
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,130 @@
+"""The events of the line: what happened in the source, in commit order, as immutable values.
+
+A row is a sequence of cells, one per column of its table: PostgreSQL's text of the value as UTF-8 bytes, `None` for NULL,
+or `UNSENT` for a value that PostgreSQL did not send (unchanged TOAST; in an old row, columns outside the replica identity).
+Transactions are not collected: `Begin` already carries the commit LSN, so each event is complete when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from cdc.lsn import END, Lsn, Position
+from cdc.schema import Table
+
+
+class Unsent(Enum):
+    """The type of `UNSENT`, so that type checkers can tell it from bytes."""
+
+    UNSENT = "unsent"
+
+    def __repr__(self) -> str:
+        return "UNSENT"
+
+
+UNSENT: Final = Unsent.UNSENT
+Cell: TypeAlias = bytes | None | Unsent
+Row: TypeAlias = Sequence[Cell]
+
+INSERT, UPDATE, DELETE = "c", "u", "d"  # Debezium's letters; a snapshot's rows travel in `Chunk`
+
+
+class Begin(msgspec.Struct, frozen=True, gc=False):
+    """A transaction starts. `commit_us`: its commit time, microseconds since the Unix epoch, UTC."""
+
+    commit_lsn: Lsn
+    commit_us: int
+    xid: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One row inserted, updated or deleted.
+
+    `old` is None unless PostgreSQL sent it: for an update, only when the replica identity changed or is FULL.
+    `lsn` is the row's own, for Debezium's `source.lsn`; `size` is the bytes it took on the wire, for memory bounds.
+    """
+
+    table: Table
+    op: str
+    old: Row | None
+    new: Row | None
+    begin: Begin
+    ordinal: int
+    lsn: Lsn
+    size: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.begin.commit_lsn, self.ordinal)
+
+
+class Truncate(msgspec.Struct, frozen=True):
+    """One table emptied; a statement over several tables gives one event each, in the statement's order."""
+
+    table: Table
+    begin: Begin
+    ordinal: int
+    lsn: Lsn
+    cascade: bool = False
+    restart_identity: bool = False
+
+
+class Message(msgspec.Struct, frozen=True):
+    """`pg_logical_emit_message`. Not transactional: `begin` is None, and it stands outside transactions."""
+
+    prefix: str
+    content: bytes
+    lsn: Lsn
+    begin: Begin | None
+    ordinal: int
+
+
+class Commit(msgspec.Struct, frozen=True, gc=False):
+    """The transaction is complete. `end_lsn` is what may be confirmed to the slot once all before is durable."""
+
+    begin: Begin
+    end_lsn: Lsn
+    events: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.begin.commit_lsn, END)
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Rows of one table read by a snapshot, in line after commit `position`.
+
+    `csv` is PostgreSQL's `COPY … (FORMAT csv)` of all columns of `table` in their order, without a header: NULL is an empty
+    field, an empty string is `""`. `rows` counts them. `control` is the snapshot's progress once this chunk is durable
+    (see `Control`). `first` and `last` mark the ends of the table's snapshot. `replace` asks that the target's table be
+    emptied before (only for a first chunk of a table without key, which cannot be upserted).
+    """
+
+    table: Table
+    csv: bytes
+    rows: int
+    position: Position
+    control: Control
+    first: bool = False
+    last: bool = False
+    replace: bool = False
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A small fact that must be as durable as the rows before it: the last one per `key` is given back at start."""
+
+    key: str
+    value: bytes
+
+
+class Idle(msgspec.Struct, frozen=True, gc=False):
+    """Nothing is waiting. Outside a transaction, all commits up to `wal_end` have been given."""
+
+    wal_end: Lsn
+
+
+Event: TypeAlias = Begin | Change | Truncate | Message | Commit | Chunk | Control

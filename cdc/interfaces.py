@@ -1,0 +1,122 @@
+"""The three seams. Everything that carries events or keeps tables stands behind one of them, and there are no others.
+
+Contracts are long here so that the two loops (`reader.py`, `applier.py`) can be short. `cdc/testing/contract.py` proves them
+for any implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from cdc.events import Event, Row
+from cdc.fold import Key, Merge
+from cdc.lsn import START, Position
+from cdc.schema import Table
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far one partition has been applied. `offset` is the transport's (−1 where it has none): the next one to read."""
+
+    position: Position = START
+    offset: int = -1
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """What becomes durable together with rows: a mark per partition, and the last control record per key."""
+
+    marks: Mapping[str, Mark] = {}
+    controls: Mapping[str, bytes] = {}
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Events of one partition, in order.
+
+    `checkpoint` is what is true once they are applied; None when the batch ends inside a transaction, whose rest follows.
+    `rows` and `size` (bytes) count its row events; `commit_us` is the commit time of its last transaction (0: none).
+    """
+
+    events: Sequence[Event]
+    checkpoint: Checkpoint | None
+    rows: int
+    size: int
+    commit_us: int
+
+
+class Publisher(Protocol):
+    """Takes the events of the stream and makes them durable downstream. Used by one thread."""
+
+    def publish(self, event: Event) -> None:
+        """Accept one event. Order per key is kept. May block for as long as the transport is full (back-pressure).
+
+        Accepted is not durable. Raises the transport's failure, which may be that of an earlier event.
+        """
+
+    def flush(self) -> None:
+        """Return when all that was published is durable; raise if it cannot become so. Called between transactions."""
+
+    def progress(self) -> Mapping[str, bytes]:
+        """The last durable `Control` value per key, over all runs so far."""
+
+    def close(self) -> None:
+        """Let go of resources without waiting for what was not flushed. May be called twice."""
+
+
+class Subscriber(Protocol):
+    """Gives an applier its batches. Used by one thread."""
+
+    def seek(self, marks: Mapping[str, Mark]) -> None:
+        """Start after these marks: what they cover is not given again. Called once, before the first receive."""
+
+    def receive(self, timeout: float) -> Batch | None:
+        """The next batch, of one partition and in order; None if there is none within `timeout` seconds, or at the end."""
+
+    def commit(self, batch: Batch) -> None:
+        """The batch, and all before it in its partition, is durable in the warehouse. Never goes backward."""
+
+    def close(self) -> None:
+        """Let go of resources. Batches received and not committed will be given again to the next subscriber."""
+
+
+class Warehouse(Protocol):
+    """Keeps target tables in sync. Used by one thread, except where a method says otherwise."""
+
+    def state(self) -> Checkpoint:
+        """What has been committed so far: marks and controls. An empty checkpoint on first use."""
+
+    def evolve(self, table: Table) -> None:
+        """Make the target's table able to hold rows of this shape: create schema and table, add columns. Repeatable.
+
+        Raises TargetError when it cannot be done without losing something. Takes part in the open transaction where the
+        warehouse has transactional DDL; otherwise it is harmless to repeat.
+        """
+
+    def apply(self, merges: Sequence[Merge], checkpoint: Checkpoint | None) -> Sequence[Missing]:
+        """Apply the merges in order, all in one transaction, and commit rows and checkpoint together.
+
+        With `checkpoint=None` nothing is committed yet: the rows are part of a transaction that later calls complete. With
+        a checkpoint everything since the last commit becomes durable at once. May be repeated: the same merges and
+        checkpoint again change nothing for tables with a key; marks only move forward.
+
+        Returns the rows that cannot be completed: partial rows of which the target holds no other half. If there are any,
+        nothing is committed; the caller applies their full rows (with the same checkpoint) and that commits.
+
+        Raises TargetError or a subclass; then nothing since the last commit was kept (the transaction is rolled back), and
+        the caller starts again from `state()`.
+        """
+
+    def close(self) -> None:
+        """Roll back what is open and let go of resources. May be called twice."""
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Keys of `table` (as text cells, in the order of `table.key`) whose rows the target would need to know."""
+
+    table: Table
+    keys: Sequence[Key]
+
+
+Lookup = Callable[[Table, Sequence[Key]], Iterable[Row]]
+"""Selects rows by key from the source, complete; a key that is gone there gives none."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, the source: from bytes of the replication stream to events."""
