@@ -93,29 +93,51 @@ class Warehouse(Protocol):
         warehouse has transactional DDL; otherwise it is harmless to repeat.
         """
 
-    def apply(self, merges: Sequence[Merge], checkpoint: Checkpoint | None) -> Sequence[Missing]:
-        """Apply the merges in order, all in one transaction, and commit rows and checkpoint together.
+    def apply(self, merge: Merge) -> Sequence[Key]:
+        """Bring one table to the state after this merge, in the transaction that the next `commit` makes durable.
 
-        With `checkpoint=None` nothing is committed yet: the rows are part of a transaction that later calls complete. With
-        a checkpoint everything since the last commit becomes durable at once. May be repeated: the same merges and
-        checkpoint again change nothing for tables with a key; marks only move forward.
+        Merges come in order, each after `evolve` of its table. Applying one twice leaves a table with a key as once.
 
-        Returns the rows that cannot be completed: partial rows of which the target holds no other half. If there are any,
-        nothing is committed; the caller applies their full rows (with the same checkpoint) and that commits.
+        Returns the keys of partial rows that cannot be completed, because the target holds no other half of them; they were
+        left out, and the caller applies their full rows before it commits.
 
-        Raises TargetError or a subclass; then nothing since the last commit was kept (the transaction is rolled back), and
-        the caller starts again from `state()`.
+        Raises TargetError or a subclass; then nothing since the last commit is kept, and the caller starts from `state()`.
+        """
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Make all that was applied since the last commit durable, together with the checkpoint, at once or not at all.
+
+        Marks and controls are merged into those kept; a mark never moves backward. Raises as `apply` does.
+        """
+
+    def view(self) -> View:
+        """A stable picture of what is committed now, for reading beside the applier. May be called by any thread.
+
+        Called while nothing is being applied; the picture does not change when later batches are.
         """
 
     def close(self) -> None:
         """Roll back what is open and let go of resources. May be called twice."""
 
 
-class Missing(msgspec.Struct, frozen=True):
-    """Keys of `table` (as text cells, in the order of `table.key`) whose rows the target would need to know."""
+class Digest(msgspec.Struct, frozen=True):
+    """`rows` rows whose hashes (see `cdc.digest`) add up to `total`."""
 
-    table: Table
-    keys: Sequence[Key]
+    rows: int
+    total: int
+
+
+class View(Protocol):
+    """The target as of one moment. Used by one thread; `cdc verify` compares it with the source (see `cdc.digest`)."""
+
+    def digests(self, table: Table) -> Mapping[int, Digest] | None:
+        """Per bucket of keys (0–255) how many rows there are and their summed hash; None: there is no such table."""
+
+    def hashes(self, table: Table, bucket: int) -> Iterable[tuple[str, str]]:
+        """Of one bucket, each row's key text and row hash."""
+
+    def close(self) -> None:
+        """Let go of the picture. May be called twice."""
 
 
 Lookup = Callable[[Table, Sequence[Key]], Iterable[Row]]

@@ -34,7 +34,8 @@ class LogicalType:
 class Column:
     """One column. `default` is PostgreSQL's expression text, None without one; `type_name` as `format_type` prints it.
 
-    `attnum` is PostgreSQL's attribute number (0: unknown): it survives a rename.
+    `attnum` is PostgreSQL's attribute number (0: unknown): it survives a rename. `missing` is the text of the value that rows
+    older than the column show (`pg_attribute.attmissingval`; None: NULL).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Column:
     nullable: bool = True
     default: str | None = None
     attnum: int = 0
+    missing: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,220 @@
+"""The embedded transport: reader and appliers in one process, no broker; the replication slot is the durable log.
+
+The publisher collects events into batches and hands each to every subscriber. A batch ends at a commit, when it has enough
+rows, bytes or age; only a transaction larger than twice that is cut, and its pieces carry no checkpoint. `flush` returns when
+every subscriber has committed. A subscriber that fell behind stops the publisher, so memory stays bounded by `max_bytes` each.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from cdc.config import TransportSettings, WarehouseSettings
+from cdc.errors import Stopped
+from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Truncate
+from cdc.interfaces import Batch, Checkpoint, Mark
+from cdc.lsn import START, Position
+
+PARTITION = "stream"  # there is one, with all tables
+ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
+
+
+class MemoryPublisher:
+    """The reader's end. `subscriber()` makes an end for one applier, to be called before the first event."""
+
+    def __init__(
+        self,
+        transport: TransportSettings,
+        limits: WarehouseSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes = transport.max_bytes
+        self._batch_rows = limits.batch_rows
+        self._batch_bytes = limits.batch_bytes
+        self._max_delay = limits.max_delay
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._subscribers: list[MemorySubscriber] = []
+        self._failure: BaseException | None = None
+        self._closed = False
+        self._handed = 0
+        self._position = START
+        self._start_batch()
+
+    def subscriber(self) -> MemorySubscriber:
+        subscriber = MemorySubscriber(self._changed, self.fail)
+        self._subscribers.append(subscriber)
+        return subscriber
+
+    def _start_batch(self) -> None:
+        self._events: list[Event] = []
+        self._controls: dict[str, bytes] = {}
+        self._rows = self._size = self._commit_us = 0
+        self._soft_limit = self._batch_rows
+        self._opened = 0.0
+
+    def publish(self, event: Event) -> None:
+        if isinstance(event, Change):
+            self._events.append(event)
+            self._rows += 1
+            self._size += event.size
+            if self._rows >= 2 * self._batch_rows or self._size >= 2 * self._batch_bytes:
+                self._hand_over(complete=False)
+        elif isinstance(event, Commit):
+            self._events.append(event)
+            self._committed(event)
+        elif isinstance(event, Begin):
+            if not self._events:
+                self._opened = self._clock()
+            self._events.append(event)
+        elif isinstance(event, Chunk):
+            self._publish_chunk(event)
+        elif isinstance(event, Control):
+            self._controls[event.key] = event.value
+        elif isinstance(event, Truncate):
+            self._events.append(event)
+
+    def _committed(self, commit: Commit) -> None:
+        self._position = commit.position
+        self._commit_us = commit.begin.commit_us
+        if (
+            self._rows >= self._batch_rows
+            or self._size >= self._batch_bytes
+            or self._clock() - self._opened >= self._max_delay
+        ):
+            self._hand_over(complete=True)
+
+    def _publish_chunk(self, chunk: Chunk) -> None:
+        """A chunk is a batch of its own: it is applied in bulk, not folded with changes."""
+        if self._events or self._controls:
+            self._hand_over(complete=True)
+        self._events.append(chunk)
+        self._controls[chunk.control.key] = chunk.control.value
+        self._rows, self._size = chunk.rows, len(chunk.csv)
+        self._hand_over(complete=True)
+
+    def _hand_over(self, *, complete: bool) -> None:
+        """Give the batch so far to every subscriber, waiting for room."""
+        checkpoint = None
+        if complete:
+            checkpoint = Checkpoint({PARTITION: Mark(self._position)}, self._controls)
+        batch = Batch(self._events, checkpoint, self._rows, self._size, self._commit_us)
+        controls = self._controls
+        self._start_batch()
+        if not complete:
+            self._controls = controls
+        weight = batch.size + (0 if batch.events and isinstance(batch.events[0], Chunk) else batch.rows * ROW_OVERHEAD)
+        with self._changed:
+            self._handed += 1
+            for subscriber in self._subscribers:
+                while subscriber.weight and subscriber.weight + weight > self._max_bytes and not self._failure:
+                    self._check()
+                    self._changed.wait()
+                subscriber.waiting.append((self._handed, weight, batch))
+                subscriber.weight += weight
+            self._check()
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        if self._events or self._controls:
+            self._hand_over(complete=True)
+        with self._changed:
+            while any(subscriber.committed < self._handed for subscriber in self._subscribers):
+                self._check()
+                self._changed.wait()
+            self._check()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise Stopped("the transport was closed")
+
+    def progress(self) -> Mapping[str, bytes]:
+        """What all warehouses agree on: a table that one of them lacks is not yet copied."""
+        known = [subscriber.controls for subscriber in self._subscribers]
+        first, rest = (known[0], known[1:]) if known else ({}, [])
+        return {key: value for key, value in first.items() if all(other.get(key) == value for other in rest)}
+
+    def fail(self, error: BaseException) -> None:
+        """An applier ended with this error: the reader meets it at its next call."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            for subscriber in self._subscribers:
+                subscriber.closed = True
+            self._changed.notify_all()
+
+
+class MemorySubscriber:
+    """An applier's end. Its fields are guarded by the publisher's condition."""
+
+    def __init__(self, changed: threading.Condition, fail: Callable[[BaseException], None]) -> None:
+        self._changed = changed
+        self.fail = fail
+        self.waiting: deque[tuple[int, int, Batch]] = deque()
+        self.weight = 0
+        self.committed = 0
+        self.closed = False
+        self.controls: dict[str, bytes] = {}
+        self._number = self._weight = 0  # of the batch received last
+        self._applied = START
+
+    def seek(self, marks: Mapping[str, Mark]) -> None:
+        self._applied = marks.get(PARTITION, Mark()).position
+
+    def restore(self, controls: Mapping[str, bytes]) -> None:
+        """The warehouse's control records of earlier runs, which the publisher's `progress` gives back."""
+        self.controls = dict(controls)
+
+    def receive(self, timeout: float) -> Batch | None:
+        with self._changed:
+            # whoever asks for the next batch is done with the last one, even if its transaction is still open
+            self.weight -= self._weight
+            self._weight = 0
+            self._changed.notify_all()
+            if not self.waiting and not self.closed:
+                self._changed.wait(timeout)
+            if not self.waiting or self.closed:
+                return None
+            self._number, self._weight, batch = self.waiting.popleft()
+        return self._fresh(batch)
+
+    def _fresh(self, batch: Batch) -> Batch:
+        """The batch without what the warehouse has already."""
+        if not batch.events or not _covered(batch.events[0], self._applied):
+            return batch
+        events = [event for event in batch.events if not _covered(event, self._applied)]
+        rows = sum(isinstance(event, Change) for event in events)
+        checkpoint = batch.checkpoint
+        if checkpoint is not None and checkpoint.marks[PARTITION].position < self._applied:
+            checkpoint = Checkpoint({PARTITION: Mark(self._applied)}, checkpoint.controls)
+        return Batch(events, checkpoint, rows, batch.size, batch.commit_us)
+
+    def commit(self, batch: Batch) -> None:
+        if batch.checkpoint is None:
+            raise ValueError("a batch that ends inside a transaction cannot be committed")
+        with self._changed:
+            self.committed = self._number
+            self.controls.update(batch.checkpoint.controls)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+
+def _covered(event: Event, applied: Position) -> bool:
+    if isinstance(event, Chunk | Control):
+        return False
+    begin = event if isinstance(event, Begin) else event.begin
+    return begin is not None and begin.commit_lsn <= applied.commit_lsn
+

@@ -1,0 +1,138 @@
+"""The reader: every event of the stream is published, and the slot is confirmed up to what is durable downstream.
+
+Between two transactions it does jobs *in line*: a job (a chunk of a snapshot, the barrier of a verification) sees the stream
+stand still at a commit, and may publish at that point of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from cdc.events import Begin, Change, Commit, Event, Idle, Truncate
+from cdc.interfaces import Publisher
+from cdc.lsn import START, Lsn, Position
+
+
+class Source(Protocol):
+    """What the reader needs of `cdc.source.stream.Stream`."""
+
+    def __iter__(self) -> Iterable[Event | Idle]: ...
+    def confirm(self, lsn: Lsn) -> None: ...
+    def wake(self) -> None: ...
+
+
+class Job(Protocol):
+    """Work to be done in line. `due` is asked between transactions, `step` does a bounded piece of it."""
+
+    def due(self, reader: Reader) -> bool:
+        """Is there something to do at this point of the stream?"""
+
+    def step(self, reader: Reader) -> bool:
+        """Do a piece; True when the job is done."""
+
+
+class Skip(Protocol):
+    """Changes that a snapshot has already shown, for a table that cannot take them twice."""
+
+    def covers(self, event: Change | Truncate) -> bool: ...
+    def over(self, position: Position) -> bool: ...
+
+
+class Reader:
+    """One run of the stream. `position` and `published` are those of the last commit given to the publisher."""
+
+    def __init__(
+        self,
+        stream: Source,
+        publisher: Publisher,
+        *,
+        flush_interval: float,
+        published: Callable[[Commit], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stream = stream
+        self.publisher = publisher
+        self.position: Position = START
+        self.received: Lsn = 0
+        self.confirmed: Lsn = 0
+        self.xids: set[int] = set()
+        """Transactions published lately; whoever needs them for a snapshot forgets those that are surely visible."""
+        self.skips: list[Skip] = []
+        self._flush_interval = flush_interval
+        self._published = published
+        self._clock = clock
+        self._jobs: deque[Job] = deque()
+        self._inside = self._dirty = False
+        self._flushed_at = clock()
+        self._rest_until = 0.0
+
+    def submit(self, job: Job) -> None:
+        """Have a job done in line, after those submitted before. May be called by any thread."""
+        self._jobs.append(job)
+        self.stream.wake()
+
+    def run(self) -> None:
+        """Read until the stream ends. Raises what stream, publisher and jobs raise."""
+        publish = self.publisher.publish
+        for event in self.stream:
+            if isinstance(event, Change):
+                if not self.skips or not self._skipped(event):
+                    publish(event)
+            elif isinstance(event, Idle):
+                self._idle(event)
+            elif isinstance(event, Commit):
+                publish(event)
+                self._committed(event)
+            elif isinstance(event, Begin):
+                self._inside = True
+                self.xids.add(event.xid)
+                publish(event)
+            elif not (self.skips and isinstance(event, Truncate) and self._skipped(event)):
+                publish(event)
+
+    def flush(self) -> None:
+        """Wait until all that was published is durable, and let the source forget it."""
+        self.publisher.flush()
+        self.confirmed = self.received
+        self.stream.confirm(self.received)
+        self._dirty = False
+        self._flushed_at = self._clock()
+
+    def _skipped(self, event: Change | Truncate) -> bool:
+        return any(skip.covers(event) for skip in self.skips)
+
+    def _committed(self, commit: Commit) -> None:
+        self._inside, self._dirty = False, True
+        self.position, self.received = commit.position, commit.end_lsn
+        if self.skips:
+            self.skips = [skip for skip in self.skips if not skip.over(commit.position)]
+        self._published(commit)
+        now = self._clock()
+        if now - self._flushed_at >= self._flush_interval:
+            self.flush()
+        if self._jobs and now >= self._rest_until:
+            self._work()
+
+    def _idle(self, idle: Idle) -> None:
+        if self._inside:
+            return
+        self.received = max(self.received, idle.wal_end)
+        if self._dirty or self.received > self.confirmed:
+            self.flush()
+        if self._jobs:
+            self._work()
+            self.stream.wake()  # do not wait for the server before the next piece
+
+    def _work(self) -> None:
+        """Do a piece of the first job that is due; then the stream has as long as that took before the next."""
+        started = self._clock()
+        for job in tuple(self._jobs):
+            if job.due(self):
+                if job.step(self):
+                    self._jobs.remove(job)
+                break
+        now = self._clock()
+        self._rest_until = now + (now - started)
