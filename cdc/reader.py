@@ -122,17 +122,17 @@ class Reader:
         self.received = max(self.received, idle.wal_end)
         if self._dirty or self.received > self.confirmed:
             self.flush()
-        if self._jobs:
-            self._work()
+        if self._jobs and self._work():
             self.stream.wake()  # do not wait for the server before the next piece
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
         """Do a piece of the first job that is due; then the stream has as long as that took before the next."""
         started = self._clock()
-        for job in tuple(self._jobs):
-            if job.due(self):
-                if job.step(self):
-                    self._jobs.remove(job)
-                break
+        job = next((job for job in tuple(self._jobs) if job.due(self)), None)
+        if job is None:
+            return False
+        if job.step(self):
+            self._jobs.remove(job)
         now = self._clock()
         self._rest_until = now + (now - started)
+        return True
