@@ -30,7 +30,7 @@ UNSENT: Final = Unsent.UNSENT
 Cell: TypeAlias = bytes | None | Unsent
 Row: TypeAlias = Sequence[Cell]
 
-INSERT, UPDATE, DELETE = "c", "u", "d"  # Debezium's letters; a snapshot's rows travel in `Chunk`
+INSERT, UPDATE, DELETE, TRUNCATE, READ = "c", "u", "d", "t", "r"  # Debezium's letters for operations
 
 
 class Begin(msgspec.Struct, frozen=True, gc=False):

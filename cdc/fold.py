@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from cdc.errors import DecodeError
-from cdc.events import DELETE, INSERT, UNSENT, Cell, Change, Chunk, Event, Row, Truncate
+from cdc.events import DELETE, INSERT, READ, TRUNCATE, UNSENT, UPDATE, Cell, Change, Chunk, Event, Row, Truncate
 from cdc.schema import Table
 
 Key: TypeAlias = tuple[Cell, ...]
@@ -38,7 +38,8 @@ class Merge:
 
     With a key: `upserts` are whole rows, `patches` partial ones (read all their origins before changing anything),
     `deletes` keys to remove, present or not. Without a key: `inserts` are rows to add, `removals` maps a row to how many
-    copies of it to remove; `chunk` is a snapshot's bulk of rows to upsert (to add, without a key).
+    copies of it to remove; `chunk` is a snapshot's bulk of rows to upsert (to add, without a key). `counts` says how many
+    events went in, per operation (`c`, `u`, `d`, `t`; `r` for a snapshot's rows).
     """
 
     table: Table
@@ -49,6 +50,7 @@ class Merge:
     inserts: list[Row] = field(default_factory=list)
     removals: dict[Row, int] = field(default_factory=dict)
     chunk: Chunk | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def fold(events: Iterable[Event]) -> list[Merge]:
@@ -69,7 +71,8 @@ def fold(events: Iterable[Event]) -> list[Merge]:
         elif isinstance(event, Chunk):
             _leave(folding, event.table, merges)
             last_table = None
-            merges.append(Merge(event.table, truncate=event.replace, chunk=event))
+            counts = {READ: event.rows}
+            merges.append(Merge(event.table, truncate=event.replace, chunk=event, counts=counts))
     merges.extend(state.merge() for state in folding.values())
     return merges
 
@@ -107,16 +110,19 @@ class _Keyed:
         self.table = table
         self.key_of = _key_getter(table)
         self.truncated = False
+        self.counts = dict.fromkeys((INSERT, UPDATE, DELETE, TRUNCATE), 0)
         self.rows: dict[Any, Row | None] = {}
         self.origin: dict[Any, Any] = {}  # of partial rows: the key that the target knows the row by
 
     def truncate(self) -> None:
         self.truncated = True
+        self.counts[TRUNCATE] += 1
         self.rows.clear()
         self.origin.clear()
 
     def change(self, event: Change) -> None:
         rows, new = self.rows, event.new
+        self.counts[event.op] += 1
         if new is None:
             assert event.old is not None
             key = self.key_of(event.old)
@@ -146,7 +152,7 @@ class _Keyed:
         return new
 
     def merge(self) -> Merge:
-        merge = Merge(self.table, truncate=self.truncated)
+        merge = Merge(self.table, truncate=self.truncated, counts=self.counts)
         single = len(self.table.key) == 1
         if self.origin:
             merge.patches = [
@@ -168,14 +174,17 @@ class _Keyless:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.truncated = False
+        self.counts = dict.fromkeys((INSERT, UPDATE, DELETE, TRUNCATE), 0)
         self.count: dict[Row, int] = {}
 
     def truncate(self) -> None:
         self.truncated = True
+        self.counts[TRUNCATE] += 1
         self.count.clear()
 
     def change(self, event: Change) -> None:
         count = self.count
+        self.counts[event.op] += 1
         if event.old is not None and event.op != INSERT:
             row = self._whole(event.old)
             count[row] = count.get(row, 0) - 1
@@ -199,7 +208,7 @@ class _Keyless:
         )
 
     def merge(self) -> Merge:
-        merge = Merge(self.table, truncate=self.truncated)
+        merge = Merge(self.table, truncate=self.truncated, counts=self.counts)
         merge.removals = {row: -n for row, n in self.count.items() if n < 0}
         merge.inserts = [row for row, n in self.count.items() for _ in range(n)]
         return merge

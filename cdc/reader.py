@@ -11,9 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from cdc.events import Begin, Change, Commit, Event, Idle, Truncate
+from cdc.events import Begin, Change, Commit, Control, Event, Idle, Truncate
 from cdc.interfaces import Publisher
-from cdc.lsn import START, Lsn, Position
+from cdc.lsn import START, Lsn, Position, format_lsn
+
+CONFIRMED = "confirmed"
+"""The control record with the LSN about to be confirmed: a slot that is ahead of it is not the one we knew."""
+
+IDLE_FLUSH = 10.0  # seconds between confirmations of WAL that holds nothing of ours
+MANY_XIDS = 50_000
 
 
 class Source(Protocol):
@@ -51,6 +57,7 @@ class Reader:
         *,
         flush_interval: float,
         published: Callable[[Commit], None] = lambda _: None,
+        forget: Callable[[set[int]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
@@ -59,10 +66,11 @@ class Reader:
         self.received: Lsn = 0
         self.confirmed: Lsn = 0
         self.xids: set[int] = set()
-        """Transactions published lately; whoever needs them for a snapshot forgets those that are surely visible."""
+        """Transactions published lately; `forget` drops those that every snapshot now shows."""
         self.skips: list[Skip] = []
         self._flush_interval = flush_interval
         self._published = published
+        self._forget = forget
         self._clock = clock
         self._jobs: deque[Job] = deque()
         self._inside = self._dirty = False
@@ -95,6 +103,7 @@ class Reader:
 
     def flush(self) -> None:
         """Wait until all that was published is durable, and let the source forget it."""
+        self.publisher.publish(Control(CONFIRMED, format_lsn(self.received).encode()))
         self.publisher.flush()
         self.confirmed = self.received
         self.stream.confirm(self.received)
@@ -105,14 +114,17 @@ class Reader:
         return any(skip.covers(event) for skip in self.skips)
 
     def _committed(self, commit: Commit) -> None:
-        self._inside, self._dirty = False, True
+        self._inside = False
+        self._dirty = self._dirty or commit.events > 0
         self.position, self.received = commit.position, commit.end_lsn
         if self.skips:
             self.skips = [skip for skip in self.skips if not skip.over(commit.position)]
         self._published(commit)
         now = self._clock()
-        if now - self._flushed_at >= self._flush_interval:
+        if self._dirty and now - self._flushed_at >= self._flush_interval:
             self.flush()
+            if len(self.xids) > MANY_XIDS:
+                self._forget(self.xids)
         if self._jobs and now >= self._rest_until:
             self._work()
 
@@ -120,7 +132,7 @@ class Reader:
         if self._inside:
             return
         self.received = max(self.received, idle.wal_end)
-        if self._dirty or self.received > self.confirmed:
+        if self._dirty or (self.received > self.confirmed and self._clock() - self._flushed_at >= IDLE_FLUSH):
             self.flush()
         if self._jobs and self._work():
             self.stream.wake()  # do not wait for the server before the next piece

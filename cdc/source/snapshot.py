@@ -1,0 +1,270 @@
+"""Snapshot: copy tables in chunks, in line with the stream, without locks, signals or watermarks.
+
+A chunk is read on a side connection while the stream stands still at commit C, and published there. Its SELECT sees all up to
+C and perhaps a little more. For a table with a key that more is streamed again later and changes nothing. A table without a
+key is read in one transaction, and the streamed transactions that its snapshot has already shown are skipped for it.
+
+A chunk counts only if its snapshot shows every transaction the stream has given (see `visibility.py`); else it is begun again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import psycopg
+import structlog
+from psycopg import sql
+
+from cdc.events import Change, Chunk, Control, Truncate
+from cdc.lsn import Lsn, Position, parse_lsn
+from cdc.reader import Reader
+from cdc.schema import Table
+from cdc.source.catalog import Catalog
+from cdc.source.visibility import Snapshot
+
+log = structlog.get_logger()
+
+PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
+CONTROL_PREFIX = "snapshot:"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """How far one table's copy is: durable as a control record named `snapshot:<schema>.<table>`.
+
+    `after`: text of the last key copied. For a table without key, `shown` and `until` say which streamed transactions its
+    copy already holds: those that the snapshot `shown` shows, up to commit LSN `until`.
+    """
+
+    done: bool = False
+    after: list[str] | None = None
+    rows: int = 0
+    shown: str = ""
+    until: Lsn = 0
+
+
+class CopyObserver:
+    """Is told how a copy goes; override what matters."""
+
+    def started(self, table: str, estimate: int | None) -> None: ...
+    def copied(self, table: str, rows: int) -> None: ...
+    def finished(self, table: str, until: Lsn) -> None: ...
+    def gone(self, table: str, reason: str) -> None: ...
+
+
+class ShownAlready:
+    """Skips the changes of a table without key that its copy has seen (a `cdc.reader.Skip`)."""
+
+    def __init__(self, table: str, progress: Progress) -> None:
+        self._table = table
+        self._shown = Snapshot.parse(progress.shown)
+        self._until = progress.until
+
+    def covers(self, event: Change | Truncate) -> bool:
+        return (
+            event.table.full_name == self._table
+            and event.begin.commit_lsn < self._until
+            and self._shown.shows(event.begin.xid)
+        )
+
+    def over(self, position: Position) -> bool:
+        return position.commit_lsn >= self._until
+
+
+class SnapshotJob:
+    """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
+
+    `connect` opens a side connection (autocommit off). `progress` holds the durable control records of earlier runs: tables
+    that are done are left alone, one that was begun goes on behind its last chunk.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        tables: list[tuple[str, str]],
+        progress: Mapping[str, bytes],
+        *,
+        exclude_columns: list[str],
+        chunk_rows: int,
+        observer: CopyObserver,
+    ) -> None:
+        self._connect = connect
+        self._connection: psycopg.Connection[Any] | None = None
+        self._exclude_columns = exclude_columns
+        self._chunk_rows = chunk_rows
+        self._observer = observer
+        self._todo: list[tuple[str, str]] = []
+        self._progress: dict[str, Progress] = {}
+        for schema, name in tables:
+            known = decode_progress(progress, f"{schema}.{name}")
+            if not known.done:
+                self._todo.append((schema, name))
+                self._progress[f"{schema}.{name}"] = known
+
+    def due(self, reader: Reader) -> bool:  # noqa: ARG002: a copy can go on anywhere
+        return True
+
+    def step(self, reader: Reader) -> bool:
+        if self._todo and self._copy(reader, *self._todo[0]):
+            self._todo.pop(0)
+        if not self._todo:
+            self.close()
+        return not self._todo
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _copy(self, reader: Reader, schema: str, name: str) -> bool:
+        """Copy a chunk; True when the table is complete (or gone)."""
+        full_name = f"{schema}.{name}"
+        connection = self._connection = self._connection or self._connect()
+        identifier = sql.Identifier(schema, name)
+        try:
+            with connection.transaction():
+                connection.execute("set transaction isolation level repeatable read, read only")
+                # the lock every SELECT takes, taken first: after it, the table keeps the shape that the catalog shows
+                connection.execute(sql.SQL("lock table {} in access share mode").format(identifier))
+                shown = Snapshot.parse(_one(connection, "select pg_current_snapshot()::text"))
+                if not shown.shows_all(reader.xids):
+                    time.sleep(0.01)  # a commit that other sessions do not see yet: begin again
+                    return False
+                shown.forget_old(reader.xids)
+                table = Catalog(connection, exclude_columns=self._exclude_columns).table(schema, name)
+                progress = self._progress[full_name]
+                if progress.rows == 0 and progress.after is None:
+                    estimate = _one(connection, "select reltuples::bigint from pg_class where oid = %s", table.oid)
+                    self._observer.started(full_name, estimate if estimate >= 0 else None)
+                if table.key:
+                    self._copy_chunk(connection, reader, table, progress)
+                else:
+                    self._copy_whole(connection, reader, table, progress, shown)
+        except psycopg.errors.LockNotAvailable:
+            return False  # somebody alters the table: look again after some streaming
+        except psycopg.errors.UndefinedTable:
+            self._observer.gone(full_name, "the table was dropped while it was copied")
+            return True
+        if progress.done:
+            self._observer.finished(full_name, progress.until)
+        return progress.done
+
+    def _copy_chunk(self, connection: psycopg.Connection[Any], reader: Reader, table: Table, progress: Progress) -> None:
+        """The next `chunk_rows` rows in key order. Its pieces may be applied again: they are upserts."""
+        first = progress.after is None
+        bound = _bound(connection, table, progress.after, self._chunk_rows)
+        query = _select(table, progress.after, bound)
+        ended = Progress(done=bound is None, after=bound, until=_wal_lsn(connection) if bound is None else 0)
+        self._publish(connection, reader, table, query, progress, ended, first=first, replace=False)
+
+    def _copy_whole(
+        self, connection: psycopg.Connection[Any], reader: Reader, table: Table, progress: Progress, shown: Snapshot
+    ) -> None:
+        """All rows at once, replacing what an interrupted copy left: without a key nothing can be upserted."""
+        progress.rows = 0
+        query = _select(table, None, None)
+        ended = Progress(done=True, shown=str(shown), until=_wal_lsn(connection))
+        self._publish(connection, reader, table, query, progress, ended, first=True, replace=True)
+        reader.skips.append(ShownAlready(table.full_name, progress))
+
+    def _publish(
+        self,
+        connection: psycopg.Connection[Any],
+        reader: Reader,
+        table: Table,
+        query: sql.Composable,
+        progress: Progress,
+        ended: Progress,
+        *,
+        first: bool,
+        replace: bool,
+    ) -> None:
+        """Publish the rows of the query piece by piece. Only the last piece moves the durable progress."""
+        unmoved = _control(table, progress)
+
+        def publish(parts: list[bytes], *, last: bool) -> None:
+            nonlocal first, replace
+            progress.rows += len(parts)
+            control = unmoved
+            if last:
+                progress.done, progress.after = ended.done, ended.after
+                progress.shown, progress.until = ended.shown, ended.until
+                control = _control(table, progress)
+            reader.publisher.publish(
+                Chunk(
+                    table, b"".join(parts), len(parts), reader.position, control,
+                    first=first, last=last and ended.done, replace=replace,
+                )
+            )  # fmt: skip
+            first = replace = False
+            self._observer.copied(table.full_name, progress.rows)
+
+        parts: list[bytes] = []
+        size = 0
+        statement = sql.SQL("copy ({}) to stdout (format csv)").format(query)
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for data in copy:  # PostgreSQL sends a message for each row
+                parts.append(bytes(data))
+                size += len(data)
+                if size >= PIECE_BYTES:
+                    publish(parts, last=False)
+                    parts, size = [], 0
+        publish(parts, last=True)
+
+
+def decode_progress(controls: Mapping[str, bytes], table: str) -> Progress:
+    """The progress of a table among the control records; a fresh one if there is none."""
+    value = controls.get(CONTROL_PREFIX + table)
+    return msgspec.json.decode(value, type=Progress) if value else Progress()
+
+
+def _control(table: Table, progress: Progress) -> Control:
+    return Control(CONTROL_PREFIX + table.full_name, msgspec.json.encode(progress))
+
+
+def _one(connection: psycopg.Connection[Any], query: str, *parameters: object) -> Any:
+    row = connection.execute(query, parameters or None).fetchone()
+    return row[0] if row else None
+
+
+def _wal_lsn(connection: psycopg.Connection[Any]) -> Lsn:
+    """Every transaction that a snapshot taken before shows has its commit below this LSN."""
+    return parse_lsn(_one(connection, "select pg_current_wal_insert_lsn()::text"))
+
+
+def _key_columns(table: Table) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(table.columns[index].name) for index in table.key)
+
+
+def _key_values(table: Table, key: list[str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(table.columns[index].type_name))  # type: ignore[arg-type]
+        for index, text in zip(table.key, key, strict=True)
+    )
+
+
+def _select(table: Table, after: list[str] | None, through: list[str] | None) -> sql.Composed:
+    """All columns of the rows with `after` < key ≤ `through`; None: no bound."""
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
+    conditions = [
+        sql.SQL("({}) {} ({})").format(_key_columns(table), sql.SQL(operator), _key_values(table, key))
+        for operator, key in ((">", after), ("<=", through))
+        if key is not None
+    ]
+    where = sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
+    source = sql.Identifier(table.schema, table.name)
+    return sql.SQL("select {} from {}{}").format(columns, source, where)
+
+
+def _bound(connection: psycopg.Connection[Any], table: Table, after: list[str] | None, rows: int) -> list[str] | None:
+    """The key of the last row of a chunk of `rows` rows; None if no more than that are left."""
+    texts = sql.SQL(", ").join(
+        sql.SQL("{}::text").format(sql.Identifier(table.columns[index].name)) for index in table.key
+    )
+    query = sql.SQL("select {} from ({}) chunk order by {} offset {} limit 1").format(
+        texts, _select(table, after, None), _key_columns(table), sql.Literal(rows - 1)
+    )
+    row = connection.execute(query).fetchone()
+    return list(row) if row else None

@@ -1,0 +1,137 @@
+"""A warehouse in a dict: the smallest thing that keeps the contract, for tests of whatever stands before a warehouse.
+
+Rows are kept as PostgreSQL's text. A transaction is a copy of the tables, put in place by `commit`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow as pa
+from pyarrow import csv
+
+from cdc.events import UNSENT, Cell
+from cdc.fold import Key, Merge
+from cdc.interfaces import Checkpoint, View
+from cdc.schema import Table
+
+NamedRow = dict[str, Cell]
+
+
+class StoredTable(msgspec.Struct):
+    """`rows` by key; a table without key numbers its rows."""
+
+    columns: list[str]
+    rows: dict[Key, NamedRow]
+    next_number: int = 0
+
+
+class MemoryWarehouse:
+    """Implements `cdc.interfaces.Warehouse`; `tables` is what is committed."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, StoredTable] = {}
+        self._open: dict[str, StoredTable] = {}
+        self._checkpoint = Checkpoint()
+
+    def state(self) -> Checkpoint:
+        return self._checkpoint
+
+    def rows(self, table: str) -> list[tuple[Cell, ...]]:
+        """The committed rows, sorted."""
+        stored = self.tables[table]
+        return sorted((tuple(row[name] for name in stored.columns) for row in stored.rows.values()), key=repr)
+
+    def evolve(self, table: Table) -> None:
+        stored = self._stored(table.full_name) or StoredTable([], {})
+        self._open[table.full_name] = stored
+        for column in table.columns:
+            if column.name not in stored.columns:
+                stored.columns.append(column.name)
+                for row in stored.rows.values():
+                    row[column.name] = column.missing
+
+    def _stored(self, name: str) -> StoredTable | None:
+        if name not in self._open and name in self.tables:
+            stored = self.tables[name]
+            rows = {key: dict(row) for key, row in stored.rows.items()}
+            self._open[name] = StoredTable(list(stored.columns), rows, stored.next_number)
+        return self._open.get(name)
+
+    def apply(self, merge: Merge) -> Sequence[Key]:
+        table, stored = merge.table, self._open[merge.table.full_name]
+        if merge.truncate:
+            stored.rows.clear()
+        origins = [dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None for patch in merge.patches]
+        for key in merge.deletes:
+            stored.rows.pop(key, None)
+        missing = []
+        for patch, origin in zip(merge.patches, origins, strict=True):
+            if origin is None:
+                missing.append(_key(table, patch.row))
+            else:
+                self._upsert(table, stored, patch.row, origin)
+        for row in [*merge.upserts, *merge.inserts, *self._chunk(merge)]:
+            self._upsert(table, stored, row)
+        self._remove(table, stored, merge)
+        return missing
+
+    def _upsert(self, table: Table, stored: StoredTable, row: Sequence[Cell], origin: NamedRow | None = None) -> None:
+        key = _key(table, row)
+        if not table.key:
+            stored.next_number += 1
+            key = (str(stored.next_number).encode(),)
+        target = stored.rows.setdefault(key, dict.fromkeys(stored.columns))
+        target.update(origin or {})
+        target.update({c.name: cell for c, cell in zip(table.columns, row, strict=True) if cell is not UNSENT})
+
+    def _remove(self, table: Table, stored: StoredTable, merge: Merge) -> None:
+        unwanted = Counter(merge.removals)
+        for number, row in list(stored.rows.items()):
+            cells = tuple(row[name] for name in table.column_names)
+            if unwanted[cells] > 0:
+                unwanted[cells] -= 1
+                del stored.rows[number]
+
+    def _chunk(self, merge: Merge) -> list[tuple[Cell, ...]]:
+        return read_csv_rows(merge.table, merge.chunk.csv) if merge.chunk else []
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        self.tables.update(self._open)
+        self._open = {}
+        marks = dict(self._checkpoint.marks)
+        for partition, mark in checkpoint.marks.items():
+            if partition not in marks or mark.position >= marks[partition].position:
+                marks[partition] = mark
+        self._checkpoint = Checkpoint(marks, {**self._checkpoint.controls, **checkpoint.controls})
+
+    def view(self) -> View:
+        raise NotImplementedError("a dict has no SQL to make digests with: compare `rows` instead")
+
+    def close(self) -> None:
+        self._open = {}
+
+
+def _key(table: Table, row: Sequence[Cell]) -> Key:
+    return tuple(row[index] for index in table.key)
+
+
+def read_csv_rows(table: Table, data: bytes) -> list[tuple[Cell, ...]]:
+    """A chunk's CSV as rows of cells (see `cdc.events.Chunk`)."""
+    if not data:
+        return []
+    names = [str(index) for index in range(len(table.columns))]
+    parsed = csv.read_csv(
+        pa.py_buffer(data),
+        read_options=csv.ReadOptions(column_names=names, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.binary()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    return list(zip(*(column.to_pylist() for column in parsed.columns), strict=True))
