@@ -1,0 +1,5 @@
+"""What every test can ask for: the fixtures of these modules, as plugins so that their asserts explain."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.fixtures.postgres"]
