@@ -76,12 +76,10 @@ def prepare(folder: Path, bindir: Path) -> Path:
             why=f"for root it runs as {ACCOUNT}, who may not enter the folders above",
             hint="take a folder under /tmp, or be another user than root",
         )
+    copies = folder / "programs"
     if not _may_enter(bindir):
-        for part in ("bin", "lib", "share"):  # PostgreSQL finds its parts relative to the program
-            copy = folder / "programs" / part
-            shutil.copytree(bindir.parent / part, copy, symlinks=True, dirs_exist_ok=True)
-        bindir = folder / "programs" / "bin"
-    give_away(folder, *folder.glob("programs/**/*"), folder / "programs")
+        bindir = _copy(bindir.parent, copies) / "bin"
+    give_away(folder, copies, *copies.rglob("*"))
     return bindir
 
 
@@ -90,6 +88,18 @@ def give_away(*paths: Path) -> None:
     if account := _account():
         for path in filter(Path.exists, paths):
             os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+
+def _copy(install: Path, target: Path) -> Path:
+    """Laid out as in the wheel: the programs find their parts and libraries relative to themselves."""
+    package = install.parent
+    libraries = f"{package.name}.libs"
+    if (package.parent / libraries).exists():
+        shutil.copytree(package.parent / libraries, target / libraries, dirs_exist_ok=True)
+    copy = target / package.name / install.name
+    headers = shutil.ignore_patterns("include")
+    shutil.copytree(install, copy, symlinks=True, ignore=headers, dirs_exist_ok=True)
+    return copy
 
 
 def _may_enter(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -106,6 +107,22 @@ def test_kept_folder_starts_again(kept_folder: Path) -> None:
         ]
     with EmbeddedPostgres(kept_folder) as again:
         assert Database(again, "postgres").query("select id from t") == [(1,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server is another user's")
+def test_root_runs_programs_that_the_server_cannot_reach(kept_folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as private:  # mode 0700
+        bindir = EmbeddedPostgres(version=18).bindir
+        site_packages, package = bindir.parents[2], bindir.parents[1].name
+        for name in (package, f"{package}.libs"):
+            shutil.copytree(site_packages / name, Path(private, name), symlinks=True)
+        with EmbeddedPostgres(kept_folder, bindir=Path(private, bindir.relative_to(site_packages))) as server:
+            assert not server.bindir.is_relative_to(private)
+            subprocess.run(
+                [server.bin("psql"), server.dsn(), "-c", "select 1"], check=True, capture_output=True
+            )
+        with pytest.raises(CdcError, match="nobody, who may not enter"):
+            EmbeddedPostgres(Path(private, "data")).start()
 
 
 def test_killed_owner_leaves_nothing_behind() -> None:
