@@ -1,7 +1,7 @@
 """The settings: what config.toml may say, with its defaults. One declaration, from which the rest is derived.
 
-Reading, overriding and checking are in `config_file.py`. A connector brings the settings of its own `[warehouses.NAME]`
-table (`connectors.X.Settings`, a subclass of `WarehouseSettings`).
+Reading, overriding and checking are in `config_file.py`. A connector brings the settings of its own
+`[warehouses.NAME]` table (`connectors.X.Settings`, a subclass of `WarehouseSettings`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     """Base of every table of the file: unknown keys are errors."""
 
 
-class SourceSettings(Settings):
+class SourceSettings(Settings, kw_only=True, frozen=True):
     """`[source]`: which PostgreSQL, through which slot and publication, which tables."""
 
     dsn: str
     slot: str = "cdc"
     publication: str = "cdc"
     plugin: Literal["pgoutput", "wal2json"] = "pgoutput"
-    tables: list[str] = ["public.*"]
+    tables: list[str] = msgspec.field(default_factory=lambda: ["public.*"])
     exclude_tables: list[str] = []
     exclude_columns: list[str] = []
     create: bool = True
@@ -38,7 +38,7 @@ class SourceSettings(Settings):
     connect_timeout: Count = 10
 
 
-class SnapshotSettings(Settings):
+class SnapshotSettings(Settings, kw_only=True, frozen=True):
     """`[snapshot]`: how tables are first copied."""
 
     mode: Literal["initial", "no_data"] = "initial"
@@ -46,7 +46,7 @@ class SnapshotSettings(Settings):
     """Rows of a chunk; the stream waits while a chunk is read."""
 
 
-class TransportSettings(Settings):
+class TransportSettings(Settings, kw_only=True, frozen=True):
     """`[transport]`: what carries events from the reader to the appliers."""
 
     kind: Literal["memory"] = "memory"
@@ -54,7 +54,7 @@ class TransportSettings(Settings):
     """Bytes of rows on their way to one warehouse; when reached, the stream waits."""
 
 
-class WarehouseSettings(Settings):
+class WarehouseSettings(Settings, kw_only=True, frozen=True):
     """What every `[warehouses.NAME]` may say, whatever its kind."""
 
     kind: str
@@ -66,13 +66,13 @@ class WarehouseSettings(Settings):
     """… or seconds after its first commit under steady load; an idle stream hands over at once."""
 
 
-class HttpSettings(Settings):
-    """`[http]`: where the daemon answers `cdc status`, `cdc verify` and health checks; an empty `listen` switches it off."""
+class HttpSettings(Settings, kw_only=True, frozen=True):
+    """`[http]`: where the daemon answers `cdc status`, `cdc verify` and health checks; empty: nowhere."""
 
     listen: str = "127.0.0.1:8085"
 
 
-class LogSettings(Settings):
+class LogSettings(Settings, kw_only=True, frozen=True):
     """`[log]`: what is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -80,7 +80,7 @@ class LogSettings(Settings):
     """`auto`: readable on a terminal, JSON lines otherwise."""
 
 
-class Config(Settings):
+class Config(Settings, kw_only=True, frozen=True):
     """The whole file. `warehouses` holds each table already converted to its connector's settings."""
 
     source: SourceSettings
