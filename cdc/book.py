@@ -43,6 +43,15 @@ class Book(CopyObserver):
         self.error = ""
         self.started: float | None = None
 
+    def failed(self, error: str) -> None:
+        self.state, self.error = "failed", error
+
+    def retrying(self, error: str) -> None:
+        self.state, self.error = "retrying", error
+
+    def streaming(self) -> None:
+        self.state, self.error = "streaming", ""
+
     # the source
 
     def published(self, commit: Commit) -> None:
@@ -72,19 +81,26 @@ class Book(CopyObserver):
             if copied and table.state in ("new", "copying"):
                 table.state = "live"
 
-    def started(self, table: str, estimate: int | None) -> None:  # type: ignore[override]
+    def copy_started(self, table: str, estimate: int | None) -> None:
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "copy_started")
             status.rows_estimated = estimate
 
-    def copied(self, table: str, rows: int) -> None:
+    def copy_moved(self, table: str, rows: int) -> None:
         self._tables[table].rows_copied = rows
 
-    def finished(self, table: str, until: Lsn) -> None:
+    def copy_finished(self, table: str, until: Lsn) -> None:
         with self._lock:
             self._tables[table].state = advance(self._tables[table].state, "copy_finished")
             self._until[table] = until
+
+    def table_gone(self, table: str, reason: str) -> None:
+        with self._lock:
+            status = self._tables[table]
+            status.state = advance(status.state, "refused")
+            status.reason = reason
+            status.mend = "take it out of [source] tables, or create it again and restart cdc"
 
     # warehouses
 
@@ -110,7 +126,9 @@ class Book(CopyObserver):
         return note
 
     def _count(self, merge: Merge) -> None:
-        table = self._tables.setdefault(merge.table.full_name, TableStatus(name=merge.table.full_name, state="live"))
+        table = self._tables.setdefault(
+            merge.table.full_name, TableStatus(name=merge.table.full_name, state="live")
+        )
         table.inserts += merge.counts.get(INSERT, 0)
         table.updates += merge.counts.get(UPDATE, 0)
         table.deletes += merge.counts.get(DELETE, 0)
@@ -129,7 +147,8 @@ class Book(CopyObserver):
                 source=msgspec.structs.replace(self.source),
                 tables=[msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)],
                 warehouses=[
-                    pen.as_of(now, self._published_us, self._published_lsn) for pen in self._warehouses.values()
+                    pen.as_of(now, self._published_us, self._published_lsn)
+                    for pen in self._warehouses.values()
                 ],
                 error=self.error,
                 pid=os.getpid(),

@@ -27,7 +27,7 @@ class Unsent(Enum):
 
 
 UNSENT: Final = Unsent.UNSENT
-Cell: TypeAlias = bytes | None | Unsent
+Cell: TypeAlias = bytes | Unsent | None
 Row: TypeAlias = Sequence[Cell]
 
 INSERT, UPDATE, DELETE, TRUNCATE, READ = "c", "u", "d", "t", "r"  # Debezium's letters for operations

@@ -15,7 +15,20 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from cdc.errors import DecodeError
-from cdc.events import DELETE, INSERT, READ, TRUNCATE, UNSENT, UPDATE, Cell, Change, Chunk, Event, Row, Truncate
+from cdc.events import (
+    DELETE,
+    INSERT,
+    READ,
+    TRUNCATE,
+    UNSENT,
+    UPDATE,
+    Cell,
+    Change,
+    Chunk,
+    Event,
+    Row,
+    Truncate,
+)
 from cdc.schema import Table
 
 Key: TypeAlias = tuple[Cell, ...]
@@ -220,7 +233,11 @@ _Folding: TypeAlias = _Keyed | _Keyless
 def row_count(merges: Sequence[Merge]) -> int:
     """How many rows these merges touch."""
     return sum(
-        len(m.upserts) + len(m.patches) + len(m.deletes) + len(m.inserts) + sum(m.removals.values())
+        len(m.upserts)
+        + len(m.patches)
+        + len(m.deletes)
+        + len(m.inserts)
+        + sum(m.removals.values())
         + (m.chunk.rows if m.chunk else 0)
         for m in merges
     )

@@ -18,7 +18,7 @@ from cdc.schema import Table
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far one partition has been applied. `offset` is the transport's (−1 where it has none): the next one to read."""
+    """How far one partition has been applied. `offset` is the transport's (-1 where it has none): the next one to read."""
 
     position: Position = START
     offset: int = -1

@@ -106,11 +106,15 @@ class MemoryPublisher:
         self._start_batch()
         if not complete:
             self._controls = controls
-        weight = batch.size + (0 if batch.events and isinstance(batch.events[0], Chunk) else batch.rows * ROW_OVERHEAD)
+        weight = batch.size + (
+            0 if batch.events and isinstance(batch.events[0], Chunk) else batch.rows * ROW_OVERHEAD
+        )
         with self._changed:
             self._handed += 1
             for subscriber in self._subscribers:
-                while subscriber.weight and subscriber.weight + weight > self._max_bytes and not self._failure:
+                while (
+                    subscriber.weight and subscriber.weight + weight > self._max_bytes and not self._failure
+                ):
                     self._check()
                     self._changed.wait()
                 subscriber.waiting.append((self._handed, weight, batch))
@@ -217,4 +221,3 @@ def _covered(event: Event, applied: Position) -> bool:
         return False
     begin = event if isinstance(event, Begin) else event.begin
     return begin is not None and begin.commit_lsn <= applied.commit_lsn
-

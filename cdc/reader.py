@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from cdc.events import Begin, Change, Commit, Control, Event, Idle, Truncate
@@ -25,13 +25,13 @@ MANY_XIDS = 50_000
 class Source(Protocol):
     """What the reader needs of `cdc.source.stream.Stream`."""
 
-    def __iter__(self) -> Iterable[Event | Idle]: ...
+    def __iter__(self) -> Iterator[Event | Idle]: ...
     def confirm(self, lsn: Lsn) -> None: ...
     def wake(self) -> None: ...
 
 
 class Job(Protocol):
-    """Work to be done in line. `due` is asked between transactions, `step` does a bounded piece of it."""
+    """Work to be done in line. `due` is asked between two transactions, `step` does a bounded piece of it."""
 
     def due(self, reader: Reader) -> bool:
         """Is there something to do at this point of the stream?"""
@@ -64,7 +64,9 @@ class Reader:
         self.publisher = publisher
         self.position: Position = START
         self.received: Lsn = 0
+        """Every transaction whose commit is below has been published."""
         self.confirmed: Lsn = 0
+        self.idle = False
         self.xids: set[int] = set()
         """Transactions published lately; `forget` drops those that every snapshot now shows."""
         self.skips: list[Skip] = []
@@ -75,7 +77,6 @@ class Reader:
         self._jobs: deque[Job] = deque()
         self._inside = self._dirty = False
         self._flushed_at = clock()
-        self._rest_until = 0.0
 
     def submit(self, job: Job) -> None:
         """Have a job done in line, after those submitted before. May be called by any thread."""
@@ -95,9 +96,7 @@ class Reader:
                 publish(event)
                 self._committed(event)
             elif isinstance(event, Begin):
-                self._inside = True
-                self.xids.add(event.xid)
-                publish(event)
+                self._begin(event)
             elif not (self.skips and isinstance(event, Truncate) and self._skipped(event)):
                 publish(event)
 
@@ -113,6 +112,14 @@ class Reader:
     def _skipped(self, event: Change | Truncate) -> bool:
         return any(skip.covers(event) for skip in self.skips)
 
+    def _begin(self, begin: Begin) -> None:
+        self.received = max(self.received, begin.commit_lsn)  # commits come in order: all below have been
+        if self._jobs:
+            self._work()
+        self._inside = True
+        self.xids.add(begin.xid)
+        self.publisher.publish(begin)
+
     def _committed(self, commit: Commit) -> None:
         self._inside = False
         self._dirty = self._dirty or commit.events > 0
@@ -120,13 +127,10 @@ class Reader:
         if self.skips:
             self.skips = [skip for skip in self.skips if not skip.over(commit.position)]
         self._published(commit)
-        now = self._clock()
-        if self._dirty and now - self._flushed_at >= self._flush_interval:
+        if self._dirty and self._clock() - self._flushed_at >= self._flush_interval:
             self.flush()
             if len(self.xids) > MANY_XIDS:
                 self._forget(self.xids)
-        if self._jobs and now >= self._rest_until:
-            self._work()
 
     def _idle(self, idle: Idle) -> None:
         if self._inside:
@@ -134,17 +138,32 @@ class Reader:
         self.received = max(self.received, idle.wal_end)
         if self._dirty or (self.received > self.confirmed and self._clock() - self._flushed_at >= IDLE_FLUSH):
             self.flush()
+        self.idle = True
         if self._jobs and self._work():
             self.stream.wake()  # do not wait for the server before the next piece
+        self.idle = False
 
     def _work(self) -> bool:
-        """Do a piece of the first job that is due; then the stream has as long as that took before the next."""
-        started = self._clock()
-        job = next((job for job in tuple(self._jobs) if job.due(self)), None)
-        if job is None:
-            return False
-        if job.step(self):
-            self._jobs.remove(job)
-        now = self._clock()
-        self._rest_until = now + (now - started)
+        """Do a piece of the first job that is due."""
+        for job in tuple(self._jobs):
+            if job.due(self):
+                if job.step(self):
+                    self._jobs.remove(job)
+                return True
+        return False
+
+
+class Barrier:
+    """A job that stops the stream once, when the warehouses hold exactly the transactions that commit below an LSN."""
+
+    def __init__(self, lsn: Lsn, reached: Callable[[], None]) -> None:
+        self._lsn = lsn
+        self._reached = reached
+
+    def due(self, reader: Reader) -> bool:
+        return reader.received >= self._lsn
+
+    def step(self, reader: Reader) -> bool:
+        reader.flush()
+        self._reached()
         return True

@@ -1,6 +1,8 @@
-"""What a person may ask of a running daemon, as values: the one shape behind `cdc status`, `/status` and the demo's view.
+"""What a person may ask of a running daemon, as values: the one shape behind `cdc status`, `/status` and
+the demo's view.
 
-Names are stable: `--json` prints these structs as they are. LSNs are text, times seconds since the Unix epoch, None: unknown.
+Names are stable: `--json` prints these structs as they are. LSNs are text, times seconds since the Unix
+epoch, None: unknown.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """`state`: starting, streaming, retrying, stopping, stopped, failed; `error`: the last failure, as told to a person."""
+    """`state`: starting, streaming, retrying, stopping, stopped, failed; `error`: the last failure."""
 
     version: str
     state: str
@@ -70,3 +72,37 @@ class Status(msgspec.Struct, kw_only=True):
     warehouses: list[WarehouseStatus] = []
     error: str = ""
     pid: int | None = None
+
+
+class WarehouseLag(msgspec.Struct, kw_only=True):
+    """How far one warehouse is behind; the fields are those of `WarehouseStatus`."""
+
+    applied_lsn: str | None
+    behind_seconds: float | None
+    rows_per_second: float
+    lag_p50: float | None
+    lag_p95: float | None
+    lag_p99: float | None
+
+
+class Lag(msgspec.Struct, kw_only=True):
+    """What `cdc lag --json` and `/lag` say."""
+
+    state: str
+    behind_bytes: int | None
+    retained_bytes: int | None
+    warehouses: dict[str, WarehouseLag]
+
+
+def lag_of(status: Status) -> Lag:
+    """The part of a status that answers "how far behind?"."""
+    names = [field.name for field in msgspec.structs.fields(WarehouseLag)]
+    return Lag(
+        state=status.state,
+        behind_bytes=status.source.behind_bytes,
+        retained_bytes=status.source.retained_bytes,
+        warehouses={
+            each.name: WarehouseLag(**{name: getattr(each, name) for name in names})
+            for each in status.warehouses
+        },
+    )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 import psycopg
@@ -23,6 +22,8 @@ from cdc.lsn import Lsn, Position, parse_lsn
 from cdc.reader import Reader
 from cdc.schema import Table
 from cdc.source.catalog import Catalog
+from cdc.source.chunks import last_key, select_rows
+from cdc.source.connect import Connection
 from cdc.source.visibility import Snapshot
 
 log = structlog.get_logger()
@@ -48,10 +49,10 @@ class Progress(msgspec.Struct, kw_only=True):
 class CopyObserver:
     """Is told how a copy goes; override what matters."""
 
-    def started(self, table: str, estimate: int | None) -> None: ...
-    def copied(self, table: str, rows: int) -> None: ...
-    def finished(self, table: str, until: Lsn) -> None: ...
-    def gone(self, table: str, reason: str) -> None: ...
+    def copy_started(self, table: str, estimate: int | None) -> None: ...
+    def copy_moved(self, table: str, rows: int) -> None: ...
+    def copy_finished(self, table: str, until: Lsn) -> None: ...
+    def table_gone(self, table: str, reason: str) -> None: ...
 
 
 class ShownAlready:
@@ -82,19 +83,22 @@ class SnapshotJob:
 
     def __init__(
         self,
-        connect: Callable[[], psycopg.Connection[Any]],
+        connect: Callable[[], Connection],
         tables: list[tuple[str, str]],
         progress: Mapping[str, bytes],
         *,
         exclude_columns: list[str],
         chunk_rows: int,
         observer: CopyObserver,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Connection | None = None
         self._exclude_columns = exclude_columns
         self._chunk_rows = chunk_rows
         self._observer = observer
+        self._clock = clock
+        self._rest_until = 0.0
         self._todo: list[tuple[str, str]] = []
         self._progress: dict[str, Progress] = {}
         for schema, name in tables:
@@ -103,14 +107,17 @@ class SnapshotJob:
                 self._todo.append((schema, name))
                 self._progress[f"{schema}.{name}"] = known
 
-    def due(self, reader: Reader) -> bool:  # noqa: ARG002: a copy can go on anywhere
-        return True
+    def due(self, reader: Reader) -> bool:
+        """Between two chunks a busy stream has as long as the last one took, so that lag stays bounded."""
+        return reader.idle or self._clock() >= self._rest_until
 
     def step(self, reader: Reader) -> bool:
+        started = self._clock()
         if self._todo and self._copy(reader, *self._todo[0]):
             self._todo.pop(0)
         if not self._todo:
             self.close()
+        self._rest_until = 2 * self._clock() - started
         return not self._todo
 
     def close(self) -> None:
@@ -136,8 +143,10 @@ class SnapshotJob:
                 table = Catalog(connection, exclude_columns=self._exclude_columns).table(schema, name)
                 progress = self._progress[full_name]
                 if progress.rows == 0 and progress.after is None:
-                    estimate = _one(connection, "select reltuples::bigint from pg_class where oid = %s", table.oid)
-                    self._observer.started(full_name, estimate if estimate >= 0 else None)
+                    estimate = _one(
+                        connection, "select reltuples::bigint from pg_class where oid = %s", table.oid
+                    )
+                    self._observer.copy_started(full_name, estimate if estimate >= 0 else None)
                 if table.key:
                     self._copy_chunk(connection, reader, table, progress)
                 else:
@@ -145,33 +154,38 @@ class SnapshotJob:
         except psycopg.errors.LockNotAvailable:
             return False  # somebody alters the table: look again after some streaming
         except psycopg.errors.UndefinedTable:
-            self._observer.gone(full_name, "the table was dropped while it was copied")
+            self._observer.table_gone(full_name, "the table was dropped while it was copied")
             return True
         if progress.done:
-            self._observer.finished(full_name, progress.until)
+            self._observer.copy_finished(full_name, progress.until)
         return progress.done
 
-    def _copy_chunk(self, connection: psycopg.Connection[Any], reader: Reader, table: Table, progress: Progress) -> None:
+    def _copy_chunk(self, connection: Connection, reader: Reader, table: Table, progress: Progress) -> None:
         """The next `chunk_rows` rows in key order. Its pieces may be applied again: they are upserts."""
         first = progress.after is None
-        bound = _bound(connection, table, progress.after, self._chunk_rows)
-        query = _select(table, progress.after, bound)
+        bound = last_key(connection, table, progress.after, self._chunk_rows)
+        query = select_rows(table, progress.after, bound)
         ended = Progress(done=bound is None, after=bound, until=_wal_lsn(connection) if bound is None else 0)
         self._publish(connection, reader, table, query, progress, ended, first=first, replace=False)
 
     def _copy_whole(
-        self, connection: psycopg.Connection[Any], reader: Reader, table: Table, progress: Progress, shown: Snapshot
+        self,
+        connection: Connection,
+        reader: Reader,
+        table: Table,
+        progress: Progress,
+        shown: Snapshot,
     ) -> None:
         """All rows at once, replacing what an interrupted copy left: without a key nothing can be upserted."""
         progress.rows = 0
-        query = _select(table, None, None)
+        query = select_rows(table, None, None)
         ended = Progress(done=True, shown=str(shown), until=_wal_lsn(connection))
         self._publish(connection, reader, table, query, progress, ended, first=True, replace=True)
         reader.skips.append(ShownAlready(table.full_name, progress))
 
     def _publish(
         self,
-        connection: psycopg.Connection[Any],
+        connection: Connection,
         reader: Reader,
         table: Table,
         query: sql.Composable,
@@ -199,7 +213,7 @@ class SnapshotJob:
                 )
             )  # fmt: skip
             first = replace = False
-            self._observer.copied(table.full_name, progress.rows)
+            self._observer.copy_moved(table.full_name, progress.rows)
 
         parts: list[bytes] = []
         size = 0
@@ -224,47 +238,11 @@ def _control(table: Table, progress: Progress) -> Control:
     return Control(CONTROL_PREFIX + table.full_name, msgspec.json.encode(progress))
 
 
-def _one(connection: psycopg.Connection[Any], query: str, *parameters: object) -> Any:
+def _one(connection: Connection, query: str, *parameters: object) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     return row[0] if row else None
 
 
-def _wal_lsn(connection: psycopg.Connection[Any]) -> Lsn:
+def _wal_lsn(connection: Connection) -> Lsn:
     """Every transaction that a snapshot taken before shows has its commit below this LSN."""
     return parse_lsn(_one(connection, "select pg_current_wal_insert_lsn()::text"))
-
-
-def _key_columns(table: Table) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(table.columns[index].name) for index in table.key)
-
-
-def _key_values(table: Table, key: list[str]) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(table.columns[index].type_name))  # type: ignore[arg-type]
-        for index, text in zip(table.key, key, strict=True)
-    )
-
-
-def _select(table: Table, after: list[str] | None, through: list[str] | None) -> sql.Composed:
-    """All columns of the rows with `after` < key ≤ `through`; None: no bound."""
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    conditions = [
-        sql.SQL("({}) {} ({})").format(_key_columns(table), sql.SQL(operator), _key_values(table, key))
-        for operator, key in ((">", after), ("<=", through))
-        if key is not None
-    ]
-    where = sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
-    source = sql.Identifier(table.schema, table.name)
-    return sql.SQL("select {} from {}{}").format(columns, source, where)
-
-
-def _bound(connection: psycopg.Connection[Any], table: Table, after: list[str] | None, rows: int) -> list[str] | None:
-    """The key of the last row of a chunk of `rows` rows; None if no more than that are left."""
-    texts = sql.SQL(", ").join(
-        sql.SQL("{}::text").format(sql.Identifier(table.columns[index].name)) for index in table.key
-    )
-    query = sql.SQL("select {} from ({}) chunk order by {} offset {} limit 1").format(
-        texts, _select(table, after, None), _key_columns(table), sql.Literal(rows - 1)
-    )
-    row = connection.execute(query).fetchone()
-    return list(row) if row else None

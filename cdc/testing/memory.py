@@ -64,7 +64,10 @@ class MemoryWarehouse:
         table, stored = merge.table, self._open[merge.table.full_name]
         if merge.truncate:
             stored.rows.clear()
-        origins = [dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None for patch in merge.patches]
+        origins = [
+            dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None
+            for patch in merge.patches
+        ]
         for key in merge.deletes:
             stored.rows.pop(key, None)
         missing = []
@@ -78,14 +81,18 @@ class MemoryWarehouse:
         self._remove(table, stored, merge)
         return missing
 
-    def _upsert(self, table: Table, stored: StoredTable, row: Sequence[Cell], origin: NamedRow | None = None) -> None:
+    def _upsert(
+        self, table: Table, stored: StoredTable, row: Sequence[Cell], origin: NamedRow | None = None
+    ) -> None:
         key = _key(table, row)
         if not table.key:
             stored.next_number += 1
             key = (str(stored.next_number).encode(),)
         target = stored.rows.setdefault(key, dict.fromkeys(stored.columns))
         target.update(origin or {})
-        target.update({c.name: cell for c, cell in zip(table.columns, row, strict=True) if cell is not UNSENT})
+        target.update(
+            {c.name: cell for c, cell in zip(table.columns, row, strict=True) if cell is not UNSENT}
+        )
 
     def _remove(self, table: Table, stored: StoredTable, merge: Merge) -> None:
         unwanted = Counter(merge.removals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,12 +99,14 @@ def test_any_batching_of_any_history_leaves_the_target_equal_to_the_source(
         getattr(source, str(name))(*arguments)
     target.evolve(table)
     bounds = [0, *sorted(min(cut, len(source.events)) for cut in cuts), len(source.events)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         for merge in fold(source.events[start:end]):
             missing = target.apply(merge)
             assert not missing, "every partial row has its other half in the target"
     stored = target._open[table.full_name]
-    assert Counter(tuple(r.values()) for r in stored.rows.values()) == Counter(map(tuple, source.rows.values()))
+    assert Counter(tuple(r.values()) for r in stored.rows.values()) == Counter(
+        map(tuple, source.rows.values())
+    )
 
 
 def test_counts_say_how_many_events_of_each_operation_went_in() -> None:

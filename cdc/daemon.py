@@ -1,0 +1,95 @@
+"""The daemon: keeps a line running. An attempt that fails for a passing reason is followed by another, with back-off.
+
+The first attempt is different: until it streams, any error ends the daemon, so that a person who starts it sees what is wrong
+(and a supervisor, from exit code 75, that it may try again).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+import tenacity
+
+from cdc.book import Book
+from cdc.config import Config
+from cdc.errors import CdcError
+from cdc.line import Line, Until
+from cdc.status import Status
+
+log = structlog.get_logger()
+
+STEADY = 60.0  # seconds of streaming after which the next failure counts as the first
+
+
+class Daemon:
+    """One daemon over a configuration. `run` blocks; everything else may be called by other threads meanwhile.
+
+    `until` ends `run` by itself: `copied`, when every captured table is in the warehouses; `caught_up`, when in addition all
+    that was committed in the source at the start is.
+    """
+
+    def __init__(self, config: Config, until: Until = "stopped") -> None:
+        self.config = config
+        self.book = Book(config)
+        self._until = until
+        self._line: Line | None = None
+        self._begun = 0.0
+        self._streamed = False
+        self._failures = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Stream until `stop` is set (or `until` is met). Raises the CdcError that trying again does not help."""
+        self.book.started = time.time()
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._may_pass),
+            wait=self._pause,
+            sleep=tenacity.sleep_using_event(stop),
+            stop=tenacity.stop_when_event_set(stop),
+            before_sleep=self._note,
+            reraise=True,
+        )
+        try:
+            attempts(self._attempt, stop)
+        except Exception as error:
+            if not stop.is_set():
+                self.book.failed(str(error))
+                raise
+            log.warning("stop.unclean", error=str(error))
+        self.book.state = "stopped"
+
+    def line(self, timeout: float = 30.0) -> Line:
+        """The line, once it streams. Raises CdcError if it does not within `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            line = self._line
+            if line is not None and line.streaming.wait(0.1):
+                return line
+        raise CdcError("the daemon is not streaming", why=self.book.error or "it is still starting")
+
+    def status(self) -> Status:
+        return self.book.status()
+
+    def _attempt(self, stop: threading.Event) -> None:
+        self._begun = time.monotonic()
+        line = self._line = Line(self.config, self.book, self._until)
+        try:
+            line.run(stop)
+        finally:
+            self._streamed = self._streamed or line.streaming.is_set()
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, CdcError) and error.retriable and self._streamed
+
+    def _pause(self, _: tenacity.RetryCallState) -> float:
+        """Half a second, doubled with each failure in a row, half a minute at most."""
+        if time.monotonic() - self._begun > STEADY:
+            self._failures = 0
+        self._failures += 1
+        return min(2.0 ** (self._failures - 2), 30.0)
+
+    def _note(self, attempt: tenacity.RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        self.book.retrying(str(error))
+        log.warning("line.failed", error=str(error), retry_in=attempt.upcoming_sleep)

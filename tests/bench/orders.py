@@ -1,0 +1,39 @@
+"""The workload of every figure: one table of six columns, 500,000 inserts, 250,000 updates, 50,000 deletes."""
+
+from __future__ import annotations
+
+import psycopg
+
+CREATE = """
+    create table orders (id bigint primary key, customer int not null, amount numeric(10,2) not null,
+                         status text not null, note text, updated timestamptz not null)
+"""
+INSERT = """
+    insert into orders select g, g %% 1000, (g %% 10000) / 100.0, 'new', 'note ' || g, now()
+    from generate_series(%s::bigint + 1, %s::bigint + %s) g
+"""
+
+
+def create(connection: psycopg.Connection) -> None:
+    connection.execute(CREATE)
+
+
+def insert(connection: psycopg.Connection, rows: int, per_transaction: int) -> None:
+    for start in range(0, rows, per_transaction):
+        connection.execute(INSERT, [start, start, min(per_transaction, rows - start)])
+
+
+def change(connection: psycopg.Connection, rows: int, per_transaction: int = 1000) -> int:
+    """Insert `rows`, update half of them, delete a tenth; returns the number of changes."""
+    insert(connection, rows, per_transaction)
+    for start in range(0, rows, 2 * per_transaction):
+        connection.execute(
+            "update orders set status = 'paid', updated = now() where id > %s and id <= %s and id %% 2 = 0",
+            [start, start + 2 * per_transaction],
+        )
+    for start in range(0, rows, 10 * per_transaction):
+        connection.execute(
+            "delete from orders where id > %s and id <= %s and id %% 10 = 0",
+            [start, start + 10 * per_transaction],
+        )
+    return rows + rows // 2 + rows // 10
