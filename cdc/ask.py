@@ -1,0 +1,121 @@
+"""Asks a running daemon over HTTP: the client side of `serve.py`.
+
+Nobody listening is an ordinary answer, None: the command then looks for itself. Whoever listens must be a
+daemon with our slot: a wrong answer would be worse than none.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Sequence
+
+import msgspec
+
+from cdc.config import Config
+from cdc.errors import EXIT_FAILED, EXIT_TRY_AGAIN, CdcError, ConfigError
+from cdc.status import Status
+
+STATUS_SECONDS = 5.0
+VERIFY_SECONDS = 24 * 3600.0
+ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class ErrorBody(msgspec.Struct):
+    """A CdcError on its way through HTTP."""
+
+    what: str
+    why: str = ""
+    hint: str = ""
+    where: str = ""
+    exit_code: int = EXIT_FAILED
+
+
+def error_body(error: CdcError) -> bytes:
+    """The error as JSON, which `ask` turns into an error again."""
+    return msgspec.json.encode(ErrorBody(error.what, error.why, error.hint, error.where, error.exit_code))
+
+
+def ask_status(config: Config) -> Status | None:
+    """The status of the daemon that runs this configuration; None if there is no daemon."""
+    answer = _request(config.http.listen, "GET", "/status", b"", STATUS_SECONDS)
+    if answer is None:
+        return None
+    try:
+        status = msgspec.json.decode(answer, type=Status)
+    except msgspec.MsgspecError as error:
+        raise _stranger(config.http.listen, "its answer is not a status") from error
+    if status.source.slot != config.source.slot:
+        raise _stranger(
+            config.http.listen, f"it streams slot {status.source.slot!r}, not {config.source.slot!r}"
+        )
+    return status
+
+
+def ask_verify(config: Config, tables: Sequence[str]) -> bytes:
+    """The daemon's report as JSON; to be called when `ask_status` has found it."""
+    body = msgspec.json.encode({"tables": list(tables)})
+    answer = _request(config.http.listen, "POST", "/verify", body, VERIFY_SECONDS)
+    if answer is None:
+        raise _try_again(config.http.listen, "the daemon has just ended")
+    return answer
+
+
+def parse_address(listen: str) -> tuple[str, int]:
+    """'127.0.0.1:8085' or '[::1]:8085' → host and port."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise ConfigError(
+            "[http] listen is not an address", where=repr(listen), hint="such as 127.0.0.1:8085"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _request(listen: str, method: str, path: str, body: bytes, timeout: float) -> bytes | None:
+    if not listen:
+        return None
+    host, port = parse_address(listen)
+    connection = http.client.HTTPConnection(ANYWHERE.get(host, host), port, timeout=timeout)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        response = connection.getresponse()
+        answer = response.read()
+    except ConnectionRefusedError:
+        return None
+    except TimeoutError as error:
+        raise _try_again(listen, f"it did not answer within {timeout:.0f} seconds") from error
+    except ConnectionError as error:
+        raise _try_again(listen, "it closed the connection") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _stranger(listen, str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+    if response.status == http.client.OK:
+        return answer
+    raise _failure(listen, response.status, answer)
+
+
+def _failure(listen: str, status: int, answer: bytes) -> CdcError:
+    """What an answer other than 200 says."""
+    if status == http.client.CONFLICT:
+        return _try_again(listen, answer.decode(errors="replace").strip())
+    try:
+        told = msgspec.json.decode(answer, type=ErrorBody)
+    except msgspec.MsgspecError:
+        return _stranger(listen, f"it answered {status}")
+    error = CdcError(told.what, why=told.why, hint=told.hint, where=told.where)
+    error.exit_code = told.exit_code
+    return error
+
+
+def _stranger(listen: str, why: str) -> CdcError:
+    return CdcError(
+        f"what listens at {listen} is not our daemon",
+        why=why,
+        hint="set [http] listen to the daemon's address, or give each daemon one of its own",
+    )
+
+
+def _try_again(listen: str, why: str) -> CdcError:
+    error = CdcError(f"the daemon at {listen} cannot answer", why=why, hint="try again")
+    error.exit_code = EXIT_TRY_AGAIN
+    return error
