@@ -1,0 +1,150 @@
+"""Tables: how the shape of one is put together, and the states that a captured table goes through.
+
+A `Table` has two sources. The stream's Relation message is exact for its place in the stream, but names only columns, types and
+the replica identity. The catalog knows the primary key, NOT NULL and defaults, but as of now: it may be ahead of the stream by
+any amount of DDL. So the columns and the identity are always the stream's; from the catalog comes what it says of
+columns that are still the same, and a primary key only where the stream bears it out. A snapshot, which has no Relation message,
+makes one from the catalog (`relation_from_facts`), so that both build equal tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from cdc.pgtypes import TypeFact, logical_type
+from cdc.schema import DEFAULT, FULL, INDEX, Column, Table
+from cdc.source.messages import RelationColumn, RelationMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """A column as the catalog has it now. `generated`: pg_attribute.attgenerated ('' none, 's' stored, 'v' virtual)."""
+
+    name: str
+    attnum: int
+    type_oid: int
+    typmod: int = -1
+    type_name: str = ""
+    nullable: bool = True
+    default: str | None = None
+    generated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table as the catalog has it now.
+
+    `columns` are the live ones in the order of attnum. `primary_key` names columns in the order of the constraint,
+    `identity_index` those of the index chosen by REPLICA IDENTITY USING INDEX, and `unique_key` those of an index that
+    could be chosen (unique, all NOT NULL, not partial, not deferrable) where there is no primary key.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    relkind: str = "r"
+    replica_identity: str = DEFAULT
+    primary_key: tuple[str, ...] = ()
+    identity_index: tuple[str, ...] = ()
+    unique_key: tuple[str, ...] = ()
+    columns: tuple[ColumnFacts, ...] = ()
+
+    @property
+    def identity(self) -> frozenset[str]:
+        """The columns of the replica identity."""
+        if self.replica_identity == FULL:
+            return frozenset(column.name for column in self.columns)
+        return frozenset({DEFAULT: self.primary_key, INDEX: self.identity_index}.get(self.replica_identity, ()))
+
+
+def build_table(
+    relation: RelationMessage, facts: TableFacts | None = None, types: Mapping[int, TypeFact] = {}
+) -> Table:
+    """The shape of a relation at its place in the stream. `facts` may be ahead of it, or None (the table is gone)."""
+    now = {column.name: column for column in facts.columns} if facts else {}
+    columns = tuple(_column(column, now.get(column.name), types) for column in relation.columns)
+    flagged = tuple(i for i, column in enumerate(relation.columns) if column.key)
+    return Table(
+        schema=relation.schema,
+        name=relation.name,
+        columns=columns,
+        primary_key=_primary_key(relation, flagged, facts),
+        replica_identity=relation.replica_identity,
+        identity=flagged,
+        oid=relation.oid,
+    )
+
+
+def _column(column: RelationColumn, now: ColumnFacts | None, types: Mapping[int, TypeFact]) -> Column:
+    logical = logical_type(column.type_oid, column.typmod, types)
+    if now is None or (now.type_oid, now.typmod) != (column.type_oid, column.typmod):
+        return Column(column.name, logical, column.type_oid, column.typmod)
+    return Column(
+        column.name,
+        logical,
+        column.type_oid,
+        column.typmod,
+        type_name=now.type_name,
+        nullable=now.nullable,
+        default=None if now.generated else now.default,
+        attnum=now.attnum,
+    )
+
+
+def _primary_key(
+    relation: RelationMessage, flagged: tuple[int, ...], facts: TableFacts | None
+) -> tuple[int, ...]:
+    """The primary key as indexes into the relation's columns.
+
+    Under DEFAULT the flagged columns are the primary key, whatever the catalog says by now; it only tells their order.
+    Under the other identities the stream is silent, and the catalog is believed if the relation has all its columns.
+    """
+    position = {column.name: i for i, column in enumerate(relation.columns)}
+    constraint = tuple(position.get(name, -1) for name in facts.primary_key) if facts else ()
+    if relation.replica_identity == DEFAULT:
+        return constraint if set(constraint) == set(flagged) else flagged
+    return () if -1 in constraint else constraint
+
+
+def relation_from_facts(
+    facts: TableFacts, *, generated: Collection[str] = (), columns: Collection[str] | None = None
+) -> RelationMessage:
+    """The Relation message that pgoutput would send for the table as the catalog has it.
+
+    `generated` names the kinds of generated columns that are published ('s' with PostgreSQL 18's
+    publish_generated_columns), `columns` the publication's column list, if it has one.
+    """
+    identity = facts.identity
+    published = tuple(
+        RelationColumn(column.name, column.type_oid, column.typmod, key=column.name in identity)
+        for column in facts.columns
+        if (column.name in columns if columns is not None else not column.generated or column.generated in generated)
+    )
+    return RelationMessage(facts.oid, facts.schema, facts.name, facts.replica_identity, published)
+
+
+TableState: TypeAlias = Literal["new", "copying", "catching_up", "live", "parked"]
+TableEvent: TypeAlias = Literal["copy_skipped", "copy_started", "copy_finished", "caught_up", "refused", "resync"]
+
+TRANSITIONS: dict[TableState, dict[TableEvent, TableState]] = {
+    # Captured, and nothing done yet. Given at start to every table without progress; lives in memory.
+    "new": {"copy_started": "copying", "copy_skipped": "live", "refused": "parked"},
+    # The snapshot is reading it. Set by the snapshot; survives a restart as progress, from which the copy resumes.
+    "copying": {"copy_started": "copying", "copy_finished": "catching_up", "refused": "parked", "resync": "new"},
+    # Copied; changes committed while it was copied are on their way. Set with the last chunk; after a restart: live.
+    "catching_up": {"copy_started": "copying", "caught_up": "live", "refused": "parked", "resync": "new"},
+    # As of every commit that is applied. Survives a restart.
+    "live": {"copy_started": "copying", "caught_up": "live", "refused": "parked", "resync": "new"},
+    # Set aside with a reason, because going on would lose or alter something. Survives a restart; only a person ends it.
+    "parked": {"copy_started": "copying", "refused": "parked", "resync": "new"},
+}
+
+
+def advance(state: str, event: str) -> TableState:
+    """The state after the event. Raises ValueError for an event that the state does not know."""
+    after: Mapping[str, TableState] = TRANSITIONS.get(state, {})  # type: ignore[call-overload]
+    if event not in after:
+        raise ValueError(f"a table that is {state!r} cannot meet {event!r}; it knows {', '.join(after) or 'nothing'}")
+    return after[event]
