@@ -1,7 +1,8 @@
 """Opens connections to the source: ordinary (side) ones, and one in replication mode.
 
-Wherever text of a value is made, in a walsender, a snapshot or a look-up, the session is set up the same: then a value has one
-text. The settings travel in the connection's `options`, behind those of the user, and so win over the role's and the database's.
+Wherever text of a value is made, in a walsender, a snapshot or a look-up, the session is set up the same:
+then a value has one text. The settings travel in the connection's `options`, behind those of the user, and so
+win over the role's and the database's.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ SESSION = {
     "xmloption": "content",
     "search_path": "pg_catalog",  # so that type names and defaults are printed with their schemas
     "quote_all_identifiers": "off",
-    "row_security": "off",  # a policy raises an error instead of hiding rows from a snapshot that the stream delivers
+    "row_security": "off",  # a policy raises an error, instead of hiding rows that the stream shows
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": "5s",  # a snapshot that waits for a lock holds up the stream, and whoever queues behind it
+    "lock_timeout": "5s",  # a snapshot that waits holds up the stream, and whoever queues behind it
 }
 NETWORK = {  # a silent network is noticed within a minute
     "keepalives_idle": 30,
@@ -55,7 +56,7 @@ def connect_replication(settings: SourceSettings) -> Connection:
 
 
 def parameters(settings: SourceSettings) -> dict[str, Any]:
-    """What is handed to libpq: the user's DSN with our session settings added. PG* variables fill in what it leaves out."""
+    """What is handed to libpq: the user's DSN with our session added. PG* variables fill in the rest."""
     try:
         given: dict[str, Any] = conninfo.conninfo_to_dict(settings.dsn)
     except psycopg.ProgrammingError as error:
@@ -113,8 +114,8 @@ def _without_dsn(text: str, dsn: str) -> str:
 class Side:
     """A side connection that is opened at first use, and again after it was lost. For one thread.
 
-    `run` does a piece of work that may be repeated. An idle connection may have been cut long ago, and only its use shows it:
-    so the work is tried once more on a fresh one.
+    `run` does a piece of work that may be repeated. An idle connection may have been cut long ago, and only
+    its use shows it: so the work is tried once more on a fresh one.
     """
 
     def __init__(self, settings: SourceSettings) -> None:

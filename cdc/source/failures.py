@@ -1,8 +1,10 @@
-"""What PostgreSQL and libpq report, told as our errors: trying again helps (SourceUnavailable) or it does not (SourceError).
+"""What PostgreSQL and libpq report, told as our errors: trying again helps (SourceUnavailable) or it does not
+(SourceError).
 
-A statement's failure carries an SQLSTATE. A failed log-in comes without one through libpq, so its text is looked up; a server
-that speaks another language than English falls through to the last rule, which tries again and shows the server's words.
-Messages of these kinds hold names and addresses, never a password and never a row.
+A statement's failure carries an SQLSTATE. A failed log-in comes without one through libpq, so its text is
+looked up; a server that speaks another language than English falls through to the last rule, which tries
+again and shows the server's words. Messages of these kinds hold names and addresses, never a password and
+never a row.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from cdc.errors import SlotLost, SourceError, SourceUnavailable
 
 
 class Rule(NamedTuple):
-    """If `pattern` is found in libpq's words, it is this error with this hint. `{user}` and `{dbname}` are filled in."""
+    """Where `pattern` is found in libpq's words: the error, and a hint with `{user}` and `{dbname}`."""
 
     pattern: str
     error: type[SourceError]
@@ -33,7 +35,7 @@ CONNECTION_RULES = (
     Rule(
         r"standby connections exceeds|max_wal_senders",
         SourceUnavailable,
-        "raise max_wal_senders and restart PostgreSQL, or end another replication connection (pg_stat_replication)",
+        "raise max_wal_senders and restart PostgreSQL, or end another replication (pg_stat_replication)",
     ),
     Rule(
         r"connection slots are reserved|too many clients|too many connections|connection limit",
@@ -61,8 +63,9 @@ CONNECTION_RULES = (
     Rule(r'database ".*" does not exist', SourceError, "check the database in [source] dsn or PGDATABASE"),
     Rule(r"permission denied for database", SourceError, 'grant connect on database "{dbname}" to "{user}"'),
     Rule(
-        r"SSL SYSCALL|SSL connection has been closed|server closed the connection|[Cc]onnection reset|Broken pipe|"
-        r"timeout expired|timed out|terminating connection|could not receive data|no connection to the server|"
+        r"SSL SYSCALL|SSL connection has been closed|server closed the connection|[Cc]onnection reset|"
+        r"Broken pipe|timeout expired|timed out|terminating connection|could not receive data|"
+        r"no connection to the server|"
         r"connection is closed|connection (was )?lost|lost synchronization",
         SourceUnavailable,
         "",
@@ -80,10 +83,11 @@ CONNECTION_RULES = (
     Rule(
         r"refused|No such file or directory|[Nn]etwork is unreachable|No route to host",
         SourceUnavailable,
-        "check that PostgreSQL runs and listens there: host and port in [source] dsn, listen_addresses on the server",
+        "check that PostgreSQL runs there: host and port in [source] dsn, listen_addresses on the server",
     ),
     Rule(
-        r"configuration parameter|invalid value for parameter|permission denied to set parameter|invalid command-line",
+        r"configuration parameter|invalid value for parameter|permission denied to set parameter|"
+        r"invalid command-line",
         SourceError,
         "check `options` in [source] dsn or PGOPTIONS",
     ),
@@ -119,7 +123,12 @@ STREAM_RULES: tuple[tuple[str, str, type[SourceError], str], ...] = (
     ("42704", "replication slot", SlotLost, LOST_HINT),
     ("55000", "invalidated|no longer|conflict", SlotLost, LOST_HINT),
     ("58P01", "WAL segment", SlotLost, LOST_HINT),
-    ("58P01", "could not access file", SourceError, "install the output plugin on the server, or set [source] plugin"),
+    (
+        "58P01",
+        "could not access file",
+        SourceError,
+        "install the output plugin on the server, or set [source] plugin",
+    ),
     ("55000", "wal_level", SourceError, "`alter system set wal_level = logical` and restart PostgreSQL"),
 )
 
@@ -156,7 +165,7 @@ def place(connection: psycopg.Connection[Any]) -> str:
 def explain_stream(error: psycopg.Error, settings: SourceSettings, *, where: str) -> SourceError:
     """Why START_REPLICATION failed, or the stream after it."""
     what = f"cannot stream from replication slot {settings.slot!r}"
-    text = error.diag.message_primary or ""
+    text = ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
     for state, pattern, kind, hint in STREAM_RULES:
         if error.sqlstate and error.sqlstate.startswith(state) and re.search(pattern, text):
             return kind(what, why=text, hint=hint, where=where)
@@ -172,7 +181,8 @@ def missing_publication(settings: SourceSettings, *, why: str, where: str) -> So
     return SlotLost(
         f"publication {settings.publication!r} is missing where the stream stands",
         why=why,
-        hint="it was made after these changes, or dropped; what was written without it cannot be decoded. " + LOST_HINT,
+        hint="it was made after these changes, or dropped; what was written without it cannot be decoded. "
+        + LOST_HINT,
         where=where,
     )
 

@@ -1,7 +1,8 @@
 """The publication: which tables pgoutput streams. Made where it is missing, otherwise adopted and widened.
 
-A publication that we made carries a comment that says so, and only such a one is dropped by `cdc drop`. Where the role may not
-create or alter it, the error holds the very statement for somebody who may. wal2json needs none.
+A publication that we made carries a comment that says so, and only such a one is dropped by `cdc drop`. Where
+the role may not create or alter it, the error holds the very statement for somebody who may. wal2json needs
+none.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class TableName(NamedTuple):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server says of a publication. `tables` are those it covers in effect, partition roots as themselves."""
+    """What the server says of a publication. `tables`: those it covers in effect, not their partitions."""
 
     name: str
     all_tables: bool
@@ -102,10 +103,12 @@ def actions_statement(name: str) -> str:
 def ensure_publication(
     connection: Connection, settings: SourceSettings, tables: Sequence[tuple[str, str]]
 ) -> Publication:
-    """Have a publication that covers these tables: create it, or adopt the one that is there and add what it lacks.
+    """Have a publication that covers these tables: create it, or adopt the one that is there and add what it
+    lacks.
 
-    Call it before the slot is made: changes are decoded with the publication as it was when they were written. Returns when
-    every transaction that wrote to an added table before is over, so that a snapshot from now on misses nothing.
+    Call it before the slot is made: changes are decoded with the publication as it was when they were
+    written. Returns when every transaction that wrote to an added table before is over, so that a snapshot
+    from now on misses nothing.
     """
     name = settings.publication
     found = read_publication(connection, name)
@@ -148,8 +151,8 @@ def drop_publication(connection: Connection, name: str) -> bool:
 def wait_for_writers(connection: Connection, tables: Collection[tuple[str, str]]) -> None:
     """Wait for the transactions that have written to these tables and are still open.
 
-    What they wrote before the publication named the table is not streamed, even if they commit later; only a snapshot taken
-    after their end shows it.
+    What they wrote before the publication named the table is not streamed, even if they commit later; only a
+    snapshot taken after their end shows it.
     """
     query = """
         select virtualtransaction, pid from pg_locks
@@ -157,7 +160,8 @@ def wait_for_writers(connection: Connection, tables: Collection[tuple[str, str]]
           and database = (select oid from pg_database where datname = current_database())
           and relation in (
             select tree.relid from unnest(%s::text[]) as name, lateral (
-                select name::regclass::oid as relid union all select relid::oid from pg_partition_tree(name::regclass)
+                select name::regclass::oid as relid union all select relid::oid from
+                pg_partition_tree(name::regclass)
             ) as tree)"""
     names = [TableName(*table).quoted for table in tables]
     waiting = {each for each, _ in connection.execute(query, [WRITER_LOCKS, names])}

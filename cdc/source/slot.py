@@ -1,7 +1,7 @@
 """The replication slot: the server's memory of how far we are. It is made, adopted, read and dropped here.
 
-Nobody is ever terminated for a slot. A slot that is in use is an error that names the user; a slot that is gone, invalidated or
-of another database or plugin is one that says what is lost.
+Nobody is ever terminated for a slot. A slot that is in use is an error that names the user; a slot that is
+gone, invalidated or of another database or plugin is one that says what is lost.
 """
 
 from __future__ import annotations
@@ -127,20 +127,22 @@ def read_identity(connection: Connection, slot: str) -> SourceIdentity:
 
 
 def read_position(connection: Connection) -> Lsn:
-    """All transactions that other sessions see by now have their commits below this LSN; the stream will reach it."""
+    """Transactions that other sessions see by now commit below this LSN, and the stream will reach it."""
     query = """
-        select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text"""
+        select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn()
+        end::text"""
     row = connection.execute(query).fetchone()
     lsn = parse_lsn(row[0]) if row else 0
-    # At the start of a page the server counts the header that is not written yet, and the stream would not get there.
+    # At a page's start the server counts its header, which is not written yet: a stream stops before it.
     return lsn - lsn % WAL_PAGE if lsn % WAL_PAGE in WAL_PAGE_HEADERS else lsn
 
 
 def ensure_slot(connection: Connection, settings: SourceSettings) -> SlotInfo:
-    """Have the slot: create it, or adopt the one that is there. Call it outside a transaction, after the publication.
+    """Have the slot: create it, or adopt the one that is there. Call it outside a transaction, after the
+    publication.
 
-    Creation waits for every transaction that is writing at this moment. Raises SlotLost if the slot can no longer be read,
-    SourceError if it is somebody else's.
+    Creation waits for every transaction that is writing at this moment. Raises SlotLost if the slot can no
+    longer be read, SourceError if it is somebody else's.
     """
     found = read_slot(connection, settings.slot)
     if found is None:
@@ -210,7 +212,7 @@ def in_use(slot: SlotInfo, where: str) -> SourceUnavailable:
     return SourceUnavailable(
         f"replication slot {slot.name!r} is in use",
         why=f"{slot.holder} streams from it",
-        hint=f"stop that cdc or wait for it to end; a dead one ends by `select pg_terminate_backend({slot.active_pid})`",
+        hint=f"wait for its end, stop that cdc, or `select pg_terminate_backend({slot.active_pid})`",
         where=where,
     )
 
@@ -222,12 +224,12 @@ def _create(connection: Connection, settings: SourceSettings) -> None:
     ).fetchall()
     if writers:
         log.warning("slot_waits_for_transactions", slot=settings.slot, transactions=writers)
-    with explained(f"cannot create replication slot {settings.slot!r}", where=place(connection)):
-        with connection.transaction():
-            connection.execute("set local lock_timeout = 0")
-            connection.execute(
-                "select pg_create_logical_replication_slot(%s, %s)", [settings.slot, settings.plugin]
-            )
+    what = f"cannot create replication slot {settings.slot!r}"
+    with explained(what, where=place(connection)), connection.transaction():
+        connection.execute("set local lock_timeout = 0")
+        connection.execute(
+            "select pg_create_logical_replication_slot(%s, %s)", [settings.slot, settings.plugin]
+        )
 
 
 def _lsn(text: str | None) -> Lsn | None:

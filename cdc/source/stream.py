@@ -1,9 +1,9 @@
 """The stream: events of a slot, one at a time, from the socket to the reader.
 
-Here the parts meet: the walsender gives frames in bursts, the decoder makes messages of them and the assembler events. Nothing is
-collected and nothing waits as long as something is there; when nothing is, the reader gets `Idle` at once and then again at
-every keepalive, wake-up and `IDLE_SECONDS`. Its `wal_end` comes from keepalives in their place in the stream, so every
-commit before it has been given.
+Here the parts meet: the walsender gives frames in bursts, the decoder makes messages of them and the
+assembler events. Nothing is collected and nothing waits as long as something is there; when nothing is, the
+reader gets `Idle` at once and then again at every keepalive, wake-up and `IDLE_SECONDS`. Its `wal_end` comes
+from keepalives in their place in the stream, so every commit before it has been given.
 
 A stream is one attempt. After an error it is closed and another is made, which starts where the slot stands.
 """
@@ -17,7 +17,7 @@ from typing import Self
 from cdc.config import SourceSettings
 from cdc.events import Event, Idle
 from cdc.lsn import Lsn
-from cdc.source.frames import KEEPALIVE, Keepalive, parse_frame
+from cdc.source.frames import KEEPALIVE, read_keepalive
 from cdc.source.walsender import Walsender
 
 IDLE_SECONDS = 0.5  # jobs of the reader come at least this often
@@ -29,14 +29,20 @@ Feed = Callable[[memoryview], Iterable[Event]]
 class Stream:
     """Streams from the moment it is made. Iterated by one thread; the other methods may be called by any."""
 
-    def __init__(self, settings: SourceSettings, feed: Feed, options: Mapping[str, str], start: Lsn = 0) -> None:
+    def __init__(
+        self, settings: SourceSettings, feed: Feed, options: Mapping[str, str], start: Lsn = 0
+    ) -> None:
         self._feed = feed
         self._received: Lsn = 0
         self._stopped = False
         self._walsender = Walsender(settings, options, start)
+        self._events = self._read()
 
     def __iter__(self) -> Iterator[Event | Idle]:
-        """Events until `stop`. Raises SourceUnavailable, SlotLost, SourceError and DecodeError."""
+        """Events until `stop`, always those that follow the last one given. Raises SourceError and DecodeError."""
+        return self._events
+
+    def _read(self) -> Iterator[Event | Idle]:
         feed, walsender = self._feed, self._walsender
         while not self._stopped:
             burst = walsender.receive()
@@ -85,8 +91,7 @@ class Stream:
         self.close()
 
     def _keepalive(self, frame: memoryview) -> None:
-        keepalive = parse_frame(frame)
-        if isinstance(keepalive, Keepalive):
-            self._received = max(self._received, keepalive.wal_end)
-            if keepalive.reply_requested:
-                self._walsender.reply()
+        wal_end, reply_wanted = read_keepalive(frame)
+        self._received = max(self._received, wal_end)
+        if reply_wanted:
+            self._walsender.reply()

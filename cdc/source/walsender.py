@@ -1,8 +1,9 @@
 """One replication connection: bytes of the stream in, feedback out.
 
-The reader takes what has arrived in bursts; a thread of its own tells the server how far everything is durable, so a reader that
-is stuck for minutes (a slow flush, a full transport) never outlasts wal_sender_timeout. libpq's connection is shared by the two
-under a lock that is held for microseconds and never while waiting. What waits, waits in poll(), and `wake` ends it.
+The reader takes what has arrived in bursts; a thread of its own tells the server how far everything is
+durable, so a reader that is stuck for minutes (a slow flush, a full transport) never outlasts
+wal_sender_timeout. libpq's connection is shared by the two under a lock that is held for microseconds and
+never while waiting. What waits, waits in poll(), and `wake` ends it.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ NO_PUBLICATION = "skipped loading publication"
 class Walsender:
     """Streams from a slot as soon as it is made. `receive` is called by one thread, the rest by any.
 
-    Raises SourceUnavailable when the connection is lost or the slot in use, SlotLost when the slot cannot be read any more, and
-    SourceError for what trying again does not help.
+    Raises SourceUnavailable when the connection is lost or the slot in use, SlotLost when the slot cannot be
+    read any more, and SourceError for what trying again does not help.
     """
 
     def __init__(self, settings: SourceSettings, options: Mapping[str, str], start: Lsn = 0) -> None:
@@ -76,10 +77,8 @@ class Walsender:
 
     def receive(self) -> list[memoryview]:
         """What has arrived, in order, without waiting for more."""
-        if self._failure is not None:
-            raise self._failure
         if self._over:
-            raise self._end()
+            raise self._failure or self._end()
         get = self._pgconn.get_copy_data
         burst: list[memoryview] = []
         try:
@@ -93,6 +92,8 @@ class Walsender:
                         break
         except psycopg.Error as error:
             raise self._explain(error) from error
+        if self._failure is not None:  # a notice among these messages: what follows it must not be confirmed
+            raise self._failure
         return burst
 
     def wait(self, timeout: float) -> None:
@@ -102,7 +103,7 @@ class Walsender:
                 self._wake_out.recv(4096)
 
     def confirm(self, lsn: Lsn) -> None:
-        """All up to `lsn` is durable downstream: the server may forget it. Never goes backward; told to it soon."""
+        """All up to `lsn` is durable downstream: the server is told so soon. Never goes backward."""
         if lsn > self._confirmed:
             self._confirmed = lsn
             self._changed.set()
@@ -133,7 +134,9 @@ class Walsender:
 
     def _choose_interval(self) -> float:
         """Often enough for the server's patience, whatever the setting says."""
-        patience = self._pgconn.exec_(b"select setting from pg_settings where name = 'wal_sender_timeout'").get_value(0, 0)
+        patience = self._pgconn.exec_(
+            b"select setting from pg_settings where name = 'wal_sender_timeout'"
+        ).get_value(0, 0)
         seconds = int(patience or 0) / 1000
         return min(self._settings.status_interval, seconds / 4) if seconds else self._settings.status_interval
 
@@ -162,7 +165,7 @@ class Walsender:
         return explain_stream(error, self._settings, where=self._where)
 
     def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        """PostgreSQL 18 decodes on without a publication that it cannot find, and says so in a warning: for us, an error."""
+        """PostgreSQL 18 goes on without a publication that it cannot find, and warns: for us, an error."""
         text = diagnostic.message_primary or ""
         if NO_PUBLICATION in text:
             self._failure = missing_publication(self._settings, why=text, where=self._where)
@@ -179,7 +182,6 @@ class Walsender:
                 self._closing.wait(FEEDBACK_GAP)
         except psycopg.Error as error:
             self._failure = self._failure or self._explain(error)
-            self.wake()
 
     def _send_status(self) -> None:
         with self._lock:
@@ -193,12 +195,10 @@ class Walsender:
                 unsent = self._pgconn.flush()
 
     def _put_status(self) -> None:
-        # Written and applied say no more than flushed: synchronous replication believes each of them.
-        durable = self._confirmed
-        self._pgconn.put_copy_data(status_update(durable, durable, durable, time.time_ns() // 1000))
+        self._pgconn.put_copy_data(status_update(self._confirmed, time.time()))
 
     def _say_goodbye(self) -> None:
-        """Feedback and CopyDone, and wait for the answer: a socket closed over unread bytes would take them back."""
+        """Feedback and CopyDone, and wait for the answer: closing over unread bytes would take them back."""
         if self._over or self._failure is not None:
             return
         pgconn = self._pgconn

@@ -1,4 +1,5 @@
-"""A TCP proxy that misbehaves on command: it cuts, stalls and slows down what passes between a client and a server.
+"""A TCP proxy that misbehaves on command: it cuts, stalls and slows down what passes between a client and a
+server.
 
     with FaultyProxy("127.0.0.1", 5432) as proxy:
         connect(port=proxy.port)
@@ -22,11 +23,11 @@ from typing import Self
 
 CHUNK = 16 << 10
 TO_SERVER, TO_CLIENT = "to_server", "to_client"
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST, as the end of a process or a firewall would
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is not delivered yet is thrown away
 
 
 class FaultyProxy:
-    """Listens on a free port of 127.0.0.1 and passes bytes to `host:port`. For tests; one thread per direction."""
+    """Listens on a free port of 127.0.0.1 and passes bytes to `host:port`; one thread per direction."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -93,8 +94,6 @@ class FaultyProxy:
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     each.shutdown(socket.SHUT_RDWR)
             self._open.clear()
-        if self._closed:
-            return
 
     def cut_after(self, size: int) -> None:
         """Reset every connection once `size` more bytes have gone to the client."""
