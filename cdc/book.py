@@ -16,10 +16,9 @@ from cdc import __version__
 from cdc.config import Config
 from cdc.events import DELETE, INSERT, TRUNCATE, UPDATE, Commit
 from cdc.fold import Merge
-from cdc.interfaces import Batch, Checkpoint
+from cdc.interfaces import Batch, Mark
 from cdc.lag import LagWindow, behind_seconds
 from cdc.lsn import Lsn, Position, format_lsn
-from cdc.memory import PARTITION
 from cdc.source.snapshot import CopyObserver
 from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
 from cdc.tables import advance
@@ -49,8 +48,9 @@ class Book(CopyObserver):
     def retrying(self, error: str) -> None:
         self.state, self.error = "retrying", error
 
-    def streaming(self) -> None:
+    def streaming(self, server: str) -> None:
         self.state, self.error = "streaming", ""
+        self.source.server = server
 
     # the source
 
@@ -104,11 +104,12 @@ class Book(CopyObserver):
 
     # warehouses
 
-    def target(self, name: str, description: str, state: Checkpoint) -> None:
-        pen = self._warehouses[name]
-        pen.status.target = description
-        if PARTITION in state.marks:
-            pen.status.applied_lsn = format_lsn(state.marks[PARTITION].position.commit_lsn)
+    def target(self, name: str, description: str, mark: Mark | None) -> None:
+        """What an applier starts from."""
+        status = self._warehouses[name].status
+        status.target = description
+        if mark is not None:
+            status.applied_lsn = format_lsn(mark.position.commit_lsn)
 
     def applied(self, name: str) -> Callable[[Batch, Sequence[Merge]], None]:
         """The applier's note for the warehouse `name`, to be called after each batch."""
@@ -170,7 +171,8 @@ class _Pen:
         status.rows_applied += rows
         if batch.checkpoint is None:
             return
-        self._applied_lsn = batch.checkpoint.marks[PARTITION].position.commit_lsn
+        (mark,) = batch.checkpoint.marks.values()
+        self._applied_lsn = mark.position.commit_lsn
         status.applied_lsn = format_lsn(self._applied_lsn)
         lag = 0.0
         if batch.commit_us:

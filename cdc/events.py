@@ -100,8 +100,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
     `csv` is PostgreSQL's `COPY … (FORMAT csv)` of all columns of `table` in their order, without a header: NULL is an empty
     field, an empty string is `""`. `rows` counts them. `control` is the snapshot's progress once this chunk is durable
-    (see `Control`). `first` and `last` mark the ends of the table's snapshot. `replace` asks that the target's table be
-    emptied before (only for a first chunk of a table without key, which cannot be upserted).
+    (see `Control`). `first` and `last` mark the ends of the table's snapshot; the first empties the target's table before.
     """
 
     table: Table
@@ -111,7 +110,6 @@ class Chunk(msgspec.Struct, frozen=True):
     control: Control
     first: bool = False
     last: bool = False
-    replace: bool = False
 
 
 class Control(msgspec.Struct, frozen=True):

@@ -85,7 +85,7 @@ def fold(events: Iterable[Event]) -> list[Merge]:
             _leave(folding, event.table, merges)
             last_table = None
             counts = {READ: event.rows}
-            merges.append(Merge(event.table, truncate=event.replace, chunk=event, counts=counts))
+            merges.append(Merge(event.table, truncate=event.first, chunk=event, counts=counts))
     merges.extend(state.merge() for state in folding.values())
     return merges
 

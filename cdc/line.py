@@ -1,29 +1,39 @@
 """The line: one attempt at streaming, from the source's slot to the last warehouse, put together from the settings.
 
-Everything is opened here, in the order in which it can fail most cheaply, and closed in the reverse order. The reader runs in
-the caller's thread and each applier in one of its own. An attempt ends by its stop event, or by the first error of any part;
-all state that matters is in the slot and in the warehouses, so the next attempt starts from there.
+Everything is opened here, in the order in which it can fail most cheaply, and closed in the reverse order. The reader
+runs in the caller's thread and each applier in one of its own. An attempt ends by its stop event, or by the first error
+of any part; all state that matters is in the slot and in the warehouses, so the next attempt starts from there.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import structlog
 
+from cdc import registry
+from cdc.applier import run_applier
 from cdc.book import Book
 from cdc.config import Config
-from cdc.interfaces import View, Warehouse
-from cdc.lsn import Lsn
-from cdc.reader import Reader
+from cdc.errors import CdcError, ConfigError
+from cdc.interfaces import Lookup, View, Warehouse
+from cdc.lsn import Lsn, format_lsn
+from cdc.memory import MemoryPublisher, MemorySubscriber
+from cdc.origin import check_origin
+from cdc.reader import Barrier, Reader
+from cdc.source.capture import Capture
+from cdc.source.snapshot import ShownAlready, SnapshotJob, decode_progress
+from cdc.source.stream import Stream
 
 log = structlog.get_logger()
 
 Until = Literal["stopped", "copied", "caught_up"]
 SWITCH_INTERVAL = (
-    0.0005  # an applier inside the warehouse's driver gets the GIL back from a busy reader this fast
+    0.0005  # an applier inside a warehouse's driver gets the GIL back from a busy reader this fast
 )
 
 
@@ -37,15 +47,176 @@ class Line:
         self._reader: Reader | None = None
         self._warehouses: dict[str, Warehouse] = {}
         self.streaming = threading.Event()
-        """Set once the slot streams; cleared when it no longer does."""
+        """Set while the slot streams."""
 
     def run(self, stop: threading.Event) -> None:
         """Stream until `stop` is set or `until` is met. Raises CdcError.
 
         A clean end applies and confirms all transactions that were received whole; the rest will be streamed again.
         """
-        raise NotImplementedError
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        with ExitStack() as opened:
+            self._open_warehouses(opened)
+            capture = opened.enter_context(Capture(self._config.source))
+            slot = capture.ensure()
+            publisher = self._start_appliers(opened, capture)
+            controls = publisher.progress()
+            check_origin(controls, capture.origin, slot.confirmed_lsn, created=slot.created)
+            stream = opened.enter_context(capture.stream())
+            reader = self._reader = Reader(
+                stream,
+                publisher,
+                origin=capture.origin,
+                flush_interval=self._config.source.flush_interval,
+                published=self._book.published,
+                forget=capture.forget_visible,
+            )
+            self._submit_jobs(reader, stream, capture, controls, opened)
+            opened.enter_context(_stopping(stop, stream))
+            self._book.streaming(capture.where)
+            self.streaming.set()
+            log.info("streaming", slot=slot.name, confirmed_lsn=format_lsn(slot.confirmed_lsn))
+            try:
+                reader.run()
+                reader.finish()
+            finally:
+                self.streaming.clear()
 
     def views(self, lsn: Lsn, timeout: float) -> Mapping[str, View]:
-        """Each warehouse as it is with exactly the transactions that commit below `lsn`. Raises CdcError after `timeout` seconds."""
-        raise NotImplementedError
+        """Each warehouse as it is with exactly the transactions that commit below `lsn`; the caller closes them.
+
+        Raises CdcError if the stream has not come there within `timeout` seconds.
+        """
+        views: dict[str, View] = {}
+        lock, done, abandoned = threading.Lock(), threading.Event(), False
+
+        def reached() -> None:
+            with lock:
+                if not abandoned:
+                    views.update({name: warehouse.view() for name, warehouse in self._warehouses.items()})
+            done.set()
+
+        if self._reader is None or not self.streaming.is_set():
+            raise CdcError("the stream is not running", hint="see `cdc status`")
+        self._reader.submit(Barrier(lsn, reached))
+        if not done.wait(timeout):
+            with lock:
+                abandoned = not views
+            if abandoned:
+                raise CdcError(
+                    f"the stream has not reached {format_lsn(lsn)} within {timeout:.0f} s",
+                    why="it is behind, or the source has a long transaction",
+                    hint="see `cdc lag`, and try again with a longer --timeout",
+                )
+        return views
+
+    def _open_warehouses(self, opened: ExitStack) -> None:
+        if not self._config.warehouses:
+            raise ConfigError(
+                "no warehouse is configured", hint="add a [warehouses.NAME] table, see config.toml"
+            )
+        for name, settings in self._config.warehouses.items():
+            warehouse = registry.load(settings.kind).connect(settings, name)
+            opened.callback(warehouse.close)
+            self._warehouses[name] = warehouse
+
+    def _start_appliers(self, opened: ExitStack, capture: Capture) -> MemoryPublisher:
+        limits = tuple(self._config.warehouses.values())
+        publisher = MemoryPublisher(capture.origin.partition, self._config.transport, limits)
+        threads = []
+        for name, warehouse in self._warehouses.items():
+            state = warehouse.state()
+            target = registry.load(self._config.warehouses[name].kind).describe(self._config.warehouses[name])
+            self._book.target(name, target, state.marks.get(capture.origin.partition))
+            subscriber = publisher.subscriber()
+            subscriber.restore(state.controls)
+            lookup = opened.enter_context(capture.lookup())
+            threads.append(
+                threading.Thread(
+                    target=self._apply, args=(name, subscriber, lookup), name=f"applier {name}", daemon=True
+                )
+            )
+        opened.callback(lambda: [thread.join() for thread in threads])
+        opened.callback(publisher.close)
+        for thread in threads:
+            thread.start()
+        return publisher
+
+    def _apply(self, name: str, subscriber: MemorySubscriber, lookup: Lookup) -> None:
+        """An applier's thread. Whatever ends it ends the line: the reader raises it."""
+        try:
+            run_applier(
+                subscriber,
+                self._warehouses[name],
+                lookup,
+                self._book.applied(name),
+                lambda: not subscriber.closed,
+            )
+        except BaseException as error:  # noqa: BLE001  handed to the reader
+            subscriber.fail(error)
+
+    def _submit_jobs(
+        self,
+        reader: Reader,
+        stream: Stream,
+        capture: Capture,
+        controls: Mapping[str, bytes],
+        opened: ExitStack,
+    ) -> None:
+        copy = self._config.snapshot.mode == "initial"
+        todo = []
+        for table in capture.tables:
+            progress = decode_progress(controls, str(table))
+            self._book.captured(str(table), copied=progress.done or not copy, rows=progress.rows)
+            if progress.shown:
+                reader.skips.append(ShownAlready(str(table), progress))
+            if not progress.done:
+                todo.append((table.schema, table.name))
+        snapshot = SnapshotJob(
+            capture.side,
+            todo if copy else [],
+            controls,
+            settings=self._config.source,
+            chunk_rows=self._config.snapshot.chunk_rows,
+            observer=self._book,
+        )
+        opened.callback(snapshot.close)
+        reader.submit(snapshot)
+        if self._until != "stopped":
+            lsn = capture.current_lsn() if self._until == "caught_up" else 0
+            reader.submit(_Finish(snapshot, lsn, stream))
+
+
+class _Finish:
+    """A job that ends the stream once the snapshot is complete and an LSN is reached."""
+
+    def __init__(self, snapshot: SnapshotJob, lsn: Lsn, stream: Stream) -> None:
+        self._snapshot, self._lsn, self._stream = snapshot, lsn, stream
+
+    def due(self, reader: Reader) -> bool:
+        return self._snapshot.complete and reader.received >= self._lsn
+
+    def step(self, reader: Reader) -> bool:
+        reader.flush()
+        self._stream.stop()
+        return True
+
+
+@contextmanager
+def _stopping(stop: threading.Event, stream: Stream) -> Iterator[None]:
+    """Stops the stream when `stop` is set."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if stop.wait(0.1):
+                stream.stop()
+                return
+
+    watcher = threading.Thread(target=watch, name="stop", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()

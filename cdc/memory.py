@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import Stopped
@@ -18,7 +18,6 @@ from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 
-PARTITION = "stream"  # there is one, with all tables
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
 
@@ -27,14 +26,16 @@ class MemoryPublisher:
 
     def __init__(
         self,
+        partition: str,
         transport: TransportSettings,
-        limits: WarehouseSettings,
+        warehouses: Sequence[WarehouseSettings],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._partition = partition  # there is one, with all tables
         self._max_bytes = transport.max_bytes
-        self._batch_rows = limits.batch_rows
-        self._batch_bytes = limits.batch_bytes
-        self._max_delay = limits.max_delay
+        self._batch_rows = min(settings.batch_rows for settings in warehouses)
+        self._batch_bytes = min(settings.batch_bytes for settings in warehouses)
+        self._max_delay = min(settings.max_delay for settings in warehouses)
         self._clock = clock
         self._changed = threading.Condition()
         self._subscribers: list[MemorySubscriber] = []
@@ -45,7 +46,7 @@ class MemoryPublisher:
         self._start_batch()
 
     def subscriber(self) -> MemorySubscriber:
-        subscriber = MemorySubscriber(self._changed, self.fail)
+        subscriber = MemorySubscriber(self._partition, self._changed, self.fail)
         self._subscribers.append(subscriber)
         return subscriber
 
@@ -100,7 +101,7 @@ class MemoryPublisher:
         """Give the batch so far to every subscriber, waiting for room."""
         checkpoint = None
         if complete:
-            checkpoint = Checkpoint({PARTITION: Mark(self._position)}, self._controls)
+            checkpoint = Checkpoint({self._partition: Mark(self._position)}, self._controls)
         batch = Batch(self._events, checkpoint, self._rows, self._size, self._commit_us)
         controls = self._controls
         self._start_batch()
@@ -160,7 +161,10 @@ class MemoryPublisher:
 class MemorySubscriber:
     """An applier's end. Its fields are guarded by the publisher's condition."""
 
-    def __init__(self, changed: threading.Condition, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, partition: str, changed: threading.Condition, fail: Callable[[BaseException], None]
+    ) -> None:
+        self._partition = partition
         self._changed = changed
         self.fail = fail
         self.waiting: deque[tuple[int, int, Batch]] = deque()
@@ -172,7 +176,7 @@ class MemorySubscriber:
         self._applied = START
 
     def seek(self, marks: Mapping[str, Mark]) -> None:
-        self._applied = marks.get(PARTITION, Mark()).position
+        self._applied = marks.get(self._partition, Mark()).position
 
     def restore(self, controls: Mapping[str, bytes]) -> None:
         """The warehouse's control records of earlier runs, which the publisher's `progress` gives back."""
@@ -198,8 +202,8 @@ class MemorySubscriber:
         events = [event for event in batch.events if not _covered(event, self._applied)]
         rows = sum(isinstance(event, Change) for event in events)
         checkpoint = batch.checkpoint
-        if checkpoint is not None and checkpoint.marks[PARTITION].position < self._applied:
-            checkpoint = Checkpoint({PARTITION: Mark(self._applied)}, checkpoint.controls)
+        if checkpoint is not None and checkpoint.marks[self._partition].position < self._applied:
+            checkpoint = Checkpoint({self._partition: Mark(self._applied)}, checkpoint.controls)
         return Batch(events, checkpoint, rows, batch.size, batch.commit_us)
 
     def commit(self, batch: Batch) -> None:

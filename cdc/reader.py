@@ -11,12 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from cdc.events import Begin, Change, Commit, Control, Event, Idle, Truncate
+from cdc.events import Begin, Change, Commit, Event, Idle, Truncate
 from cdc.interfaces import Publisher
-from cdc.lsn import START, Lsn, Position, format_lsn
-
-CONFIRMED = "confirmed"
-"""The control record with the LSN about to be confirmed: a slot that is ahead of it is not the one we knew."""
+from cdc.lsn import START, Lsn, Position
+from cdc.origin import Origin
 
 IDLE_FLUSH = 10.0  # seconds between confirmations of WAL that holds nothing of ours
 MANY_XIDS = 50_000
@@ -55,6 +53,7 @@ class Reader:
         stream: Source,
         publisher: Publisher,
         *,
+        origin: Origin,
         flush_interval: float,
         published: Callable[[Commit], None] = lambda _: None,
         forget: Callable[[set[int]], None] = lambda _: None,
@@ -70,6 +69,7 @@ class Reader:
         self.xids: set[int] = set()
         """Transactions published lately; `forget` drops those that every snapshot now shows."""
         self.skips: list[Skip] = []
+        self._origin = origin
         self._flush_interval = flush_interval
         self._published = published
         self._forget = forget
@@ -100,9 +100,14 @@ class Reader:
             elif not (self.skips and isinstance(event, Truncate) and self._skipped(event)):
                 publish(event)
 
+    def finish(self) -> None:
+        """The stream has ended: make durable what it gave whole. An open transaction will be streamed again."""
+        if not self._inside:
+            self.flush()
+
     def flush(self) -> None:
         """Wait until all that was published is durable, and let the source forget it."""
-        self.publisher.publish(Control(CONFIRMED, format_lsn(self.received).encode()))
+        self.publisher.publish(self._origin.confirming(self.received))
         self.publisher.flush()
         self.confirmed = self.received
         self.stream.confirm(self.received)

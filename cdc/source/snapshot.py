@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import psycopg
-import structlog
 from psycopg import sql
 
+from cdc.config import SourceSettings
+from cdc.errors import SourceError
 from cdc.events import Change, Chunk, Control, Truncate
 from cdc.lsn import Lsn, Position, parse_lsn
 from cdc.reader import Reader
 from cdc.schema import Table
 from cdc.source.catalog import Catalog
 from cdc.source.chunks import last_key, select_rows
-from cdc.source.connect import Connection
+from cdc.source.connect import Connection, where
+from cdc.source.failures import explained
 from cdc.source.visibility import Snapshot
-
-log = structlog.get_logger()
 
 PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
 CONTROL_PREFIX = "snapshot:"
@@ -87,18 +88,19 @@ class SnapshotJob:
         tables: list[tuple[str, str]],
         progress: Mapping[str, bytes],
         *,
-        exclude_columns: list[str],
+        settings: SourceSettings,
         chunk_rows: int,
         observer: CopyObserver,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
         self._connection: Connection | None = None
-        self._exclude_columns = exclude_columns
+        self._settings = settings
         self._chunk_rows = chunk_rows
         self._observer = observer
         self._clock = clock
         self._rest_until = 0.0
+        self._begun = ""
         self._todo: list[tuple[str, str]] = []
         self._progress: dict[str, Progress] = {}
         for schema, name in tables:
@@ -106,6 +108,10 @@ class SnapshotJob:
             if not known.done:
                 self._todo.append((schema, name))
                 self._progress[f"{schema}.{name}"] = known
+
+    @property
+    def complete(self) -> bool:
+        return not self._todo
 
     def due(self, reader: Reader) -> bool:
         """Between two chunks a busy stream has as long as the last one took, so that lag stays bounded."""
@@ -128,45 +134,56 @@ class SnapshotJob:
     def _copy(self, reader: Reader, schema: str, name: str) -> bool:
         """Copy a chunk; True when the table is complete (or gone)."""
         full_name = f"{schema}.{name}"
+        progress = self._progress[full_name]
         connection = self._connection = self._connection or self._connect()
-        identifier = sql.Identifier(schema, name)
         try:
-            with connection.transaction():
+            with (
+                explained(f"cannot copy table {full_name}", where=where(self._settings)),
+                connection.transaction(),
+            ):
                 connection.execute("set transaction isolation level repeatable read, read only")
                 # the lock every SELECT takes, taken first: after it, the table keeps the shape that the catalog shows
-                connection.execute(sql.SQL("lock table {} in access share mode").format(identifier))
+                lock = sql.SQL("lock table {} in access share mode").format(sql.Identifier(schema, name))
+                connection.execute(lock)
                 shown = Snapshot.parse(_one(connection, "select pg_current_snapshot()::text"))
                 if not shown.shows_all(reader.xids):
                     time.sleep(0.01)  # a commit that other sessions do not see yet: begin again
                     return False
                 shown.forget_old(reader.xids)
-                table = Catalog(connection, exclude_columns=self._exclude_columns).table(schema, name)
-                progress = self._progress[full_name]
-                if progress.rows == 0 and progress.after is None:
-                    estimate = _one(
-                        connection, "select reltuples::bigint from pg_class where oid = %s", table.oid
-                    )
-                    self._observer.copy_started(full_name, estimate if estimate >= 0 else None)
+                table = Catalog(connection, self._settings).table(schema, name)
+                self._begin(connection, table, progress)
                 if table.key:
                     self._copy_chunk(connection, reader, table, progress)
                 else:
                     self._copy_whole(connection, reader, table, progress, shown)
-        except psycopg.errors.LockNotAvailable:
-            return False  # somebody alters the table: look again after some streaming
-        except psycopg.errors.UndefinedTable:
-            self._observer.table_gone(full_name, "the table was dropped while it was copied")
-            return True
+        except SourceError as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                return False  # somebody alters the table: look again after some streaming
+            if isinstance(error.__cause__, psycopg.errors.UndefinedTable):
+                self._observer.table_gone(full_name, "the table was dropped while it was copied")
+                return True
+            raise
         if progress.done:
             self._observer.copy_finished(full_name, progress.until)
         return progress.done
 
+    def _begin(self, connection: Connection, table: Table, progress: Progress) -> None:
+        if self._begun != table.full_name:
+            self._begun = table.full_name
+            rows = _one(connection, "select reltuples::bigint from pg_class where oid = %s", table.oid)
+            self._observer.copy_started(table.full_name, rows if rows >= 0 else None)
+            self._observer.copy_moved(table.full_name, progress.rows)
+
     def _copy_chunk(self, connection: Connection, reader: Reader, table: Table, progress: Progress) -> None:
-        """The next `chunk_rows` rows in key order. Its pieces may be applied again: they are upserts."""
+        """The next `chunk_rows` rows in key order. Its pieces may be applied again: they are upserts.
+
+        The first of all empties the target: it may hold rows of an earlier life that the source no longer has.
+        """
         first = progress.after is None
         bound = last_key(connection, table, progress.after, self._chunk_rows)
         query = select_rows(table, progress.after, bound)
         ended = Progress(done=bound is None, after=bound, until=_wal_lsn(connection) if bound is None else 0)
-        self._publish(connection, reader, table, query, progress, ended, first=first, replace=False)
+        self._publish(connection, reader, table, query, progress, ended, first=first)
 
     def _copy_whole(
         self,
@@ -180,7 +197,7 @@ class SnapshotJob:
         progress.rows = 0
         query = select_rows(table, None, None)
         ended = Progress(done=True, shown=str(shown), until=_wal_lsn(connection))
-        self._publish(connection, reader, table, query, progress, ended, first=True, replace=True)
+        self._publish(connection, reader, table, query, progress, ended, first=True)
         reader.skips.append(ShownAlready(table.full_name, progress))
 
     def _publish(
@@ -193,13 +210,12 @@ class SnapshotJob:
         ended: Progress,
         *,
         first: bool,
-        replace: bool,
     ) -> None:
         """Publish the rows of the query piece by piece. Only the last piece moves the durable progress."""
         unmoved = _control(table, progress)
 
         def publish(parts: list[bytes], *, last: bool) -> None:
-            nonlocal first, replace
+            nonlocal first
             progress.rows += len(parts)
             control = unmoved
             if last:
@@ -209,10 +225,10 @@ class SnapshotJob:
             reader.publisher.publish(
                 Chunk(
                     table, b"".join(parts), len(parts), reader.position, control,
-                    first=first, last=last and ended.done, replace=replace,
+                    first=first, last=last and ended.done,
                 )
             )  # fmt: skip
-            first = replace = False
+            first = False
             self._observer.copy_moved(table.full_name, progress.rows)
 
         parts: list[bytes] = []

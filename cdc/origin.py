@@ -1,0 +1,76 @@
+"""Where a warehouse's rows come from: which server and slot, and how far that slot had been confirmed.
+
+It is kept in the warehouse as a control record, written before each confirmation. So at start it can be seen whether slot and
+warehouse still belong together: a slot ahead of the record was confirmed (or made) by somebody else, and changes are missing.
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cdc.errors import SlotLost
+from cdc.events import Control
+from cdc.lsn import Lsn, format_lsn, parse_lsn
+
+ORIGIN = "origin"  # the control record's key
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """One server's slot. `system_identifier` is the cluster's, alike on its standbys."""
+
+    system_identifier: int
+    database: str
+    slot: str
+
+    @property
+    def partition(self) -> str:
+        """The name of the stream in checkpoints: marks of one server mean nothing to another."""
+        return f"{self.system_identifier}/{self.database}"
+
+    def confirming(self, lsn: Lsn) -> Control:
+        """To be made durable before `lsn` is confirmed."""
+        record = _Record(self.system_identifier, self.database, self.slot, format_lsn(lsn))
+        return Control(ORIGIN, msgspec.json.encode(record))
+
+
+class _Record(msgspec.Struct):
+    system_identifier: int
+    database: str
+    slot: str
+    confirmed: str
+
+
+RECOPY = "`cdc drop`, then `cdc run`: it makes a new slot and copies the tables again"
+
+
+def check_origin(
+    controls: Mapping[str, bytes], origin: Origin, slot_confirmed: Lsn, *, created: bool
+) -> None:
+    """Raise SlotLost unless what the warehouses hold can go on from this slot. Without a record it can: nothing is there yet."""
+    value = controls.get(ORIGIN)
+    if not value:
+        return
+    record = msgspec.json.decode(value, type=_Record)
+    if (record.system_identifier, record.database) != (origin.system_identifier, origin.database):
+        raise SlotLost(
+            "the warehouse was filled from another database",
+            why=f"it holds {record.database!r} of server {record.system_identifier}, "
+            f"and [source] dsn leads to {origin.database!r} of server {origin.system_identifier}",
+            hint=f"mend [source] dsn or take another target; to start over with this database: {RECOPY}",
+        )
+    if created:
+        raise SlotLost(
+            f"replication slot {record.slot!r} is gone",
+            why=f"the warehouse is at {record.confirmed}, and a new slot cannot give what was committed since",
+            hint=RECOPY,
+        )
+    if slot_confirmed > parse_lsn(record.confirmed):
+        raise SlotLost(
+            f"replication slot {origin.slot!r} is ahead of the warehouse",
+            why=f"it is confirmed to {format_lsn(slot_confirmed)}, the warehouse is at {record.confirmed}: "
+            "somebody else has read from the slot or made it anew, and the changes between are missing",
+            hint=RECOPY,
+        )
