@@ -1,16 +1,16 @@
-"""Assemble: the plugin's messages become events, with their transaction, their number in it and the shape of their table.
+"""Assemble: the plugin's messages become events, with their transaction, their number in it and their table.
 
-Here the stream's order is known, so here its rules are checked: a row lies between Begin and Commit, its relation was described
-and has as many columns as the row, a commit ends the transaction that began. And here cells get their meaning: outside of the
-replica identity an old row's nulls are not values (they are `UNSENT`), and under FULL what was not sent again is in the old row.
+Here the stream's order is known, so here its rules are checked: a row lies between Begin and Commit, its relation
+was described and has as many columns as the row, a commit ends the transaction that began. And here cells get their
+meaning: outside of the replica identity an old row's nulls are no values (they are `UNSENT`), and under FULL what
+was not sent again stands in the old row.
 
-`Assembler` takes one message after the other and holds nothing but the open Begin and the tables. `Feed` joins a
-decoder to it: a frame in, its events out.
+Nothing is held but the open Begin and the tables. A stream has one assembler: after an error both are made anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -18,7 +18,6 @@ from cdc.errors import DecodeError
 from cdc.events import DELETE, INSERT, UNSENT, UPDATE, Begin, Change, Commit, Event, Message, Row, Truncate
 from cdc.lsn import Lsn, format_lsn
 from cdc.schema import Table
-from cdc.source.frames import PAYLOAD, read_xlog_data
 from cdc.source.messages import (
     BeginMessage,
     CommitMessage,
@@ -33,22 +32,26 @@ from cdc.source.messages import (
 )
 
 Describe: TypeAlias = Callable[[RelationMessage, Mapping[int, TypeMessage]], Table | None]
-"""The table of a relation, given the types that the stream has named so far; None: it is not captured."""
+"""The table of a relation, given the types that the stream has named so far; None: it is not captured.
 
-NOTHING: tuple[Event, ...] = ()
+The table may have fewer columns than the relation, or others in their order: rows are cut to it by name.
+"""
+
+AGAIN = "nothing of its transaction was confirmed: restart to read it again, and report a bug if it stays"
+NO_EVENTS: tuple[Event, ...] = ()
 
 
 class Assembler:
-    """Callable: (message, its WAL position, its bytes on the wire) → the events that it gives, none or more.
+    """Callable: (message, its WAL position, its bytes on the wire) → the events that it gives, mostly one.
 
-    Every row of a transaction has its ordinal, also of tables that are not captured: so a position means the same row
-    after the choice of tables has changed.
+    Every row of a transaction has its ordinal, also those of tables that are not captured: so a position means the
+    same row after the choice of tables has changed.
     """
 
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
         self._types: dict[int, TypeMessage] = {}
-        self._shapes: dict[int, _Shape] = {}
+        self._shapes: dict[int, Shape] = {}
         self._begin: Begin | None = None
         self._ordinal = 0
         self._events = 0
@@ -56,7 +59,7 @@ class Assembler:
             InsertMessage: self._insert,
             UpdateMessage: self._update,
             DeleteMessage: self._delete,
-            BeginMessage: self._begin_transaction,
+            BeginMessage: self._transaction,
             CommitMessage: self._commit,
             RelationMessage: self._relation,
             TypeMessage: self._type,
@@ -66,108 +69,112 @@ class Assembler:
 
     def __call__(self, message: DecodedMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
         handler = self._handlers.get(type(message))
-        return handler(message, lsn, size) if handler else NOTHING
+        return handler(message, lsn, size) if handler else NO_EVENTS
 
-    def _insert(self, message: InsertMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
-        shape = self._shape(message.relation, message.new)
-        return self._change(shape, INSERT, None, message.new, lsn, size)
+    def shape(self, relation: int, width: int) -> Shape:
+        """The shape of a relation of which a row with so many columns has come."""
+        shape = self._described(relation)
+        if width != shape.width:
+            raise DecodeError(
+                f"a row has {width} columns and its relation was described with {shape.width}",
+                where=shape.name,
+                hint=AGAIN,
+            )
+        return shape
 
-    def _update(self, message: UpdateMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
-        new, old = message.new, message.old
-        shape = self._shape(message.relation, new)
-        if old is not None:
-            self._shape(message.relation, old)
-            if message.old_kind == "K":
-                old = shape.key_only(old)
-            elif UNSENT in new:
-                new = tuple([o if n is UNSENT else n for n, o in zip(new, old, strict=True)])
-        return self._change(shape, UPDATE, old, new, lsn, size)
-
-    def _delete(self, message: DeleteMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
-        old = message.old
-        shape = self._shape(message.relation, old)
-        if message.old_kind == "K":
-            old = shape.key_only(old)
-        return self._change(shape, DELETE, old, None, lsn, size)
-
-    def _change(
-        self, shape: _Shape, op: str, old: Row | None, new: Row | None, lsn: Lsn, size: int
+    def change(
+        self, shape: Shape, op: str, old: Row | None, new: Row | None, lsn: Lsn, size: int
     ) -> tuple[Event, ...]:
+        """The event of one row, whose cells have their meaning already."""
         begin = self._begin
         if begin is None:
-            raise _out_of_order("a row came outside a transaction", lsn)
+            raise _out_of_order("a row came outside of a transaction", lsn)
         self._ordinal += 1
-        table = shape.table
-        if table is None:
-            return NOTHING
+        if shape.table is None:
+            return NO_EVENTS
         self._events += 1
         if shape.project is not None:
             old = old and shape.project(old)
             new = new and shape.project(new)
-        return (Change(table, op, old, new, begin, self._ordinal, lsn, size),)
+        return (Change(shape.table, op, old, new, begin, self._ordinal, lsn, size),)
 
-    def _begin_transaction(self, message: BeginMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+    def _insert(self, message: InsertMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+        shape = self.shape(message.relation, len(message.new))
+        return self.change(shape, INSERT, None, message.new, lsn, size)
+
+    def _update(self, message: UpdateMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+        new, old = message.new, message.old
+        shape = self.shape(message.relation, len(new))
+        if old is not None:
+            self.shape(message.relation, len(old))
+            if message.old_kind == "K":
+                old = shape.key_only(old)
+            elif UNSENT in new:
+                new = tuple([o if n is UNSENT else n for n, o in zip(new, old, strict=True)])
+        return self.change(shape, UPDATE, old, new, lsn, size)
+
+    def _delete(self, message: DeleteMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+        old = message.old
+        shape = self.shape(message.relation, len(old))
+        if message.old_kind == "K":
+            old = shape.key_only(old)
+        return self.change(shape, DELETE, old, None, lsn, size)
+
+    def _transaction(self, message: BeginMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
         if self._begin is not None:
             raise _out_of_order(f"a transaction began inside that of xid {self._begin.xid}", lsn)
         begin = self._begin = Begin(message.commit_lsn, message.commit_us, message.xid)
         self._ordinal = self._events = 0
         return (begin,)
 
-    def _commit(self, message: CommitMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+    def _commit(self, message: CommitMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
         begin, self._begin = self._begin, None
         if begin is None:
-            raise _out_of_order("a commit came outside a transaction", lsn)
+            raise _out_of_order("a commit came outside of a transaction", lsn)
         if begin.commit_lsn != message.commit_lsn:
-            said = f"the commit at {format_lsn(message.commit_lsn)} ends a transaction that announced"
-            raise _out_of_order(f"{said} {format_lsn(begin.commit_lsn)}", lsn)
+            promised, came = format_lsn(begin.commit_lsn), format_lsn(message.commit_lsn)
+            raise _out_of_order(f"a transaction that is to commit at {promised} was ended by {came}", lsn)
         return (Commit(begin, message.end_lsn, self._events),)
 
-    def _relation(self, message: RelationMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
-        self._shapes[message.oid] = _Shape(message, self._describe(message, self._types))
-        return NOTHING
+    def _relation(self, message: RelationMessage, _lsn: Lsn, _size: int) -> tuple[Event, ...]:
+        self._shapes[message.oid] = Shape(message, self._describe(message, self._types))
+        return NO_EVENTS
 
-    def _type(self, message: TypeMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+    def _type(self, message: TypeMessage, _lsn: Lsn, _size: int) -> tuple[Event, ...]:
         self._types[message.oid] = message
-        return NOTHING
+        return NO_EVENTS
 
-    def _truncate(self, message: TruncateMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+    def _truncate(self, message: TruncateMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
         begin = self._begin
         if begin is None:
-            raise _out_of_order("a truncate came outside a transaction", lsn)
+            raise _out_of_order("a truncate came outside of a transaction", lsn)
         events = []
         for relation in message.relations:
             self._ordinal += 1
-            table = self._shape(relation, None).table
+            table = self._described(relation).table
             if table is not None:
-                events.append(
-                    Truncate(table, begin, self._ordinal, lsn, message.cascade, message.restart_identity)
-                )
+                how = (message.cascade, message.restart_identity)
+                events.append(Truncate(table, begin, self._ordinal, lsn, *how))
         self._events += len(events)
         return tuple(events)
 
-    def _message(self, message: LogicalMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
+    def _message(self, message: LogicalMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
         if not message.transactional:
             return (Message(message.prefix, message.content, message.lsn, None, 0),)
         if self._begin is None:
-            raise _out_of_order("a transactional message came outside a transaction", lsn)
+            raise _out_of_order("a transactional message came outside of a transaction", lsn)
         self._ordinal += 1
         self._events += 1
         return (Message(message.prefix, message.content, message.lsn, self._begin, self._ordinal),)
 
-    def _shape(self, relation: int, row: Row | None) -> _Shape:
+    def _described(self, relation: int) -> Shape:
         shape = self._shapes.get(relation)
         if shape is None:
-            raise DecodeError(f"a row of relation {relation} came before its description", hint=_AGAIN)
-        if row is not None and len(row) != shape.width:
-            raise DecodeError(
-                f"a row has {len(row)} cells for the {shape.width} columns of its table",
-                where=shape.name,
-                hint=_AGAIN,
-            )
+            raise DecodeError(f"relation {relation} was never described, and yet has changes", hint=AGAIN)
         return shape
 
 
-class _Shape:
+class Shape:
     """A relation's table (None: not captured) and how its rows become the table's."""
 
     __slots__ = ("key", "name", "project", "table", "width")
@@ -184,36 +191,16 @@ class _Shape:
         return tuple([cell if key else UNSENT for cell, key in zip(row, self.key, strict=True)])
 
 
-_AGAIN = "nothing of its transaction was confirmed: restart to read it again, and report a bug if it stays"
-
-
-def _out_of_order(what: str, lsn: Lsn) -> DecodeError:
-    return DecodeError(what, where=f"at {format_lsn(lsn)}", hint=_AGAIN)
-
-
 def _projection(relation: RelationMessage, table: Table) -> Callable[[Row], Row] | None:
-    """What picks the table's cells out of a row; None where the table has all columns of the relation."""
+    """What picks the table's cells out of a row; None where they are the same."""
     names = [column.name for column in relation.columns]
     wanted = [names.index(column.name) for column in table.columns]
     if wanted == list(range(len(names))):
         return None
-    if len(wanted) == 1:
-        return lambda row: (row[wanted[0]],)
-    return itemgetter(*wanted) if wanted else lambda row: ()
+    if len(wanted) > 1:
+        return itemgetter(*wanted)
+    return lambda row: tuple([row[i] for i in wanted])  # itemgetter of one would not give a tuple
 
 
-Decoder: TypeAlias = Callable[[bytes | memoryview, int], DecodedMessage | Sequence[DecodedMessage]]
-"""(frame, where its payload begins) → the message; wal2json's decoder gives several, a relation before its first row."""
-
-
-def feed(decode: Decoder, assemble: Assembler) -> Callable[[bytes | memoryview], Sequence[Event]]:
-    """Decoder and assembler in one: an XLogData frame in, its events out."""
-
-    def events(frame: bytes | memoryview) -> Sequence[Event]:
-        lsn = read_xlog_data(frame)[0]
-        message = decode(frame, PAYLOAD)
-        if not isinstance(message, tuple):
-            return assemble(message, lsn, len(frame))
-        return [event for one in message for event in assemble(one, lsn, len(frame))]
-
-    return events
+def _out_of_order(what: str, lsn: Lsn) -> DecodeError:
+    return DecodeError(what, where=f"at {format_lsn(lsn)}", hint=AGAIN)

@@ -1,8 +1,9 @@
-"""The frames inside CopyData of a replication connection: what the server wraps around messages, and what we answer.
+"""The frames inside CopyData of a replication connection: what is around the server's messages, and our answer.
 
-From the server come XLogData ('w': a message of the output plugin) and keepalives ('k': where the server stands, and whether it
-wants an answer). To the server goes the standby status update ('r'), which confirms a position. See "Streaming Replication
-Protocol" in PostgreSQL's documentation. There, times are microseconds since 2000-01-01; here, seconds since the Unix epoch.
+From the server come XLogData ('w': a message of the output plugin) and keepalives ('k': where the server stands, and
+whether it wants an answer). To it goes the standby status update ('r'), which confirms a position. See "Streaming
+Replication Protocol" in PostgreSQL's documentation. There, times are microseconds since 2000-01-01; here, seconds
+since the Unix epoch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Frame: TypeAlias = bytes | memoryview
 
 
 def read_xlog_data(frame: Frame) -> tuple[Lsn, Lsn, float]:
-    """The WAL position of the message (0: it stands for no WAL record), the server's end of WAL, and when it was sent."""
+    """The message's WAL position (0: it stands for no record), the server's end of WAL, and when it was sent."""
     if len(frame) <= PAYLOAD or frame[0] != XLOG_DATA:
         raise _malformed(frame)
     _, wal_start, wal_end, sent = _XLOG_DATA.unpack_from(frame)
@@ -33,7 +34,7 @@ def read_xlog_data(frame: Frame) -> tuple[Lsn, Lsn, float]:
 
 
 def read_keepalive(frame: Frame) -> tuple[Lsn, bool]:
-    """Up to where everything has been sent, and whether an answer is wanted (without one the server soon hangs up)."""
+    """Up to where everything has been sent, and whether an answer is wanted (else the server soon hangs up)."""
     if len(frame) != _KEEPALIVE.size or frame[0] != KEEPALIVE:
         raise _malformed(frame)
     _, wal_end, _, reply_wanted = _KEEPALIVE.unpack_from(frame)
@@ -43,8 +44,8 @@ def read_keepalive(frame: Frame) -> tuple[Lsn, bool]:
 def status_update(confirmed: Lsn, now: float, *, reply_wanted: bool = False) -> bytes:
     """Tell the server that all up to `confirmed` is durable downstream, so the slot may forget it.
 
-    Written, flushed and applied are the same: what was only received is nobody's business, and a server that waits for
-    us as a synchronous standby waits for the right thing.
+    Written, flushed and applied are the same: what was only received is nobody's business, and a server that waits
+    for us as a synchronous standby waits for the right thing.
     """
     sent = round((now - POSTGRES_EPOCH) * 1e6)
     return _STATUS_UPDATE.pack(STATUS_UPDATE, confirmed, confirmed, confirmed, sent, reply_wanted)
@@ -55,5 +56,5 @@ def _malformed(frame: Frame) -> DecodeError:
     return DecodeError(
         f"a frame of the replication stream cannot be read: kind {kind}, {len(frame)} bytes",
         why="it is neither XLogData ('w', more than 25 bytes) nor a keepalive ('k', 18 bytes)",
-        hint="connect to PostgreSQL itself, not through a pooler; the slot resumes after its last confirmed commit",
+        hint="connect to PostgreSQL itself, not through a pooler, and restart: nothing confirmed is lost",
     )

@@ -1,20 +1,21 @@
-"""pgoutput, PostgreSQL's own binary format: one message of its bytes becomes one of ours. Protocol version 1.
+"""pgoutput, PostgreSQL's own binary format: the bytes of one message become one message. Protocol version 1.
 
-The first byte names the message, and `PgoutputDecoder` finds the reader for it in a table. Insert, Update and Delete are read
-here at once, with the generated splitters of `tuples`; the rest come once per transaction or table and are read by `_Cursor`.
-A later protocol adds rows to the table (stream start, prepare …) and its transaction ids before the relation's.
+The first byte names the message; a table has the function that reads its fields, one after the other, from a
+`_Cursor`. A later protocol version adds rows to that table (stream start, prepare …) and reads a transaction id before
+the relation's. Rows are split by `tuples`; `feed` has a faster lane for the most frequent of them.
 
-Sans-io: what a message does not say (a relation's types, which columns are the key) is not asked for. Bytes that do not follow the
-format raise DecodeError; they never give a row of another shape.
+Sans-io: what a message does not say (what a type is, which columns are the key) is not asked for. Bytes that do not
+follow the format raise DecodeError; they never give a row of another shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
 from struct import error as StructError
 
 from cdc.errors import DecodeError
+from cdc.events import Cell
+from cdc.source.assemble import AGAIN
 from cdc.source.messages import (
     BeginMessage,
     CommitMessage,
@@ -29,195 +30,167 @@ from cdc.source.messages import (
     TypeMessage,
     UpdateMessage,
 )
-from cdc.source.tuples import PADDING, BrokenTuple, Splitter, make_splitter
+from cdc.source.tuples import PADDING, BrokenMessage, Splitters
 
 POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 as Unix time
-INSERT, UPDATE, DELETE = b"IUD"
-NEW, KEY, OLD = b"NKO"
-
-_row = Struct(">IBH").unpack_from  # relation, which row it is, its number of columns
-_next_row = Struct(">BH").unpack_from
-_ROW, _NEXT_ROW = 7, 3
+OPTIONS = {"proto_version": "1", "messages": "true"}  # with publication_names: of START_REPLICATION
 
 
 class PgoutputDecoder:
     """Callable: the bytes of a message, which begins at `start`, to the message."""
 
     def __init__(self) -> None:
-        self._splitters: dict[int, Splitter] = {}
+        self.splitters = Splitters()
 
     def __call__(self, data: bytes | memoryview, start: int = 0) -> DecodedMessage:
-        end = len(data)
-        data = b"".join((data, PADDING))
-        kind = data[start]
+        read = _Cursor(data, start, self.splitters)
         try:
-            if kind == INSERT:
-                relation, which, count = _row(data, start + 1)
-                if which != NEW:
-                    raise BrokenTuple(f"{bytes([which])!r} instead of a new row", start + 5)
-                split = self._splitters.get(count) or self._splitter(count)
-                new, at = split(data, start + 8, end)
-                if at == end:
-                    return InsertMessage(relation, new)
-            elif kind == UPDATE:
-                relation, which, count = _row(data, start + 1)
-                at, old, old_kind = start + 8, None, ""
-                if which == KEY or which == OLD:
-                    old_kind = "K" if which == KEY else "O"
-                    split = self._splitters.get(count) or self._splitter(count)
-                    old, at = split(data, at, end)
-                    which, count = _next_row(data, at)
-                    at += _NEXT_ROW
-                if which != NEW:
-                    raise BrokenTuple(f"{bytes([which])!r} instead of a new row", at - _NEXT_ROW)
-                split = self._splitters.get(count) or self._splitter(count)
-                new, at = split(data, at, end)
-                if at == end:
-                    return UpdateMessage(relation, new, old, old_kind)
-            elif kind == DELETE:
-                relation, which, count = _row(data, start + 1)
-                if which != KEY and which != OLD:
-                    raise BrokenTuple(f"{bytes([which])!r} instead of an old row", start + 5)
-                split = self._splitters.get(count) or self._splitter(count)
-                old, at = split(data, start + 8, end)
-                if at == end:
-                    return DeleteMessage(relation, old, "K" if which == KEY else "O")
-            else:
-                read = _READERS.get(kind)
-                if read is None or start >= end:
-                    raise BrokenTuple("it is none of protocol 1", start)
-                cursor = _Cursor(data, start + 1, end)
-                message = read(cursor)
-                at = cursor.at
-                if at == end:
-                    return message
-            raise BrokenTuple(f"it has {end - at} bytes too many" if at < end else "it ends too early", min(at, end))
-        except (BrokenTuple, StructError, ValueError) as error:
-            raise _malformed(data, start, end, error) from error
-
-    def _splitter(self, count: int) -> Splitter:
-        if count > MOST_COLUMNS:
-            raise BrokenTuple(f"{count} columns are more than a table can have", 0)
-        splitter = self._splitters[count] = make_splitter(count)
-        return splitter
-
-
-MOST_COLUMNS = 1664  # PostgreSQL's MaxTupleAttributeNumber; also keeps garbage from generating code
+            kind = read.letter()
+            if kind not in _READERS:
+                raise BrokenMessage(f"protocol 1 has no message {kind!r}", start)
+            message = _READERS[kind](read)
+            if read.at != read.end:
+                raise BrokenMessage(f"{read.end - read.at} bytes are left over", read.at)
+        except (BrokenMessage, StructError, ValueError) as error:
+            raise _malformed(read, start, error) from error
+        return message
 
 
 class _Cursor:
-    """Reads the fields of a message one after the other."""
+    """Reads the fields of a message."""
 
-    def __init__(self, data: bytes, at: int, end: int) -> None:
-        self.data = data
-        self.at = at
-        self.end = end
+    def __init__(self, data: bytes | memoryview, start: int, splitters: Splitters) -> None:
+        self.data = b"".join((data, PADDING))
+        self.end = len(data)
+        self.at = start
+        self.splitters = splitters
 
     def take(self, length: int) -> bytes:
+        if self.at + length > self.end:
+            raise BrokenMessage(f"it ends inside a field of {length} bytes", self.at)
         start, self.at = self.at, self.at + length
-        if self.at > self.end:
-            raise BrokenTuple(f"it ends before the {length} bytes of a field", start)
         return self.data[start : self.at]
 
-    def uint8(self) -> int:
-        return self.take(1)[0]
-
-    def uint16(self) -> int:
-        return int.from_bytes(self.take(2), "big")
-
-    def uint32(self) -> int:
-        return int.from_bytes(self.take(4), "big")
-
-    def int32(self) -> int:
-        return int.from_bytes(self.take(4), "big", signed=True)
-
-    def lsn(self) -> int:
-        return int.from_bytes(self.take(8), "big")
+    def integer(self, length: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self.take(length), "big", signed=signed)
 
     def time(self) -> int:
         """Microseconds since the Unix epoch."""
-        return int.from_bytes(self.take(8), "big", signed=True) + POSTGRES_EPOCH_US
+        return self.integer(8, signed=True) + POSTGRES_EPOCH_US
 
     def letter(self) -> str:
-        return self.take(1).decode("ascii")
+        return chr(self.take(1)[0])
 
     def string(self) -> str:
         stop = self.data.find(b"\0", self.at, self.end)
         if stop < 0:
-            raise BrokenTuple("it ends before a string does", self.at)
-        text = self.take(stop - self.at).decode()
-        self.at += 1
+            raise BrokenMessage("it ends inside a string", self.at)
+        text = self.data[self.at : stop].decode()
+        self.at = stop + 1
         return text
 
     def schema(self) -> str:
-        """pgoutput writes pg_catalog as nothing."""
+        """pg_catalog is written as nothing."""
         return self.string() or "pg_catalog"
+
+    def which(self, expected: str) -> str:
+        """The letter that says which row follows."""
+        letter = self.letter()
+        if letter not in expected:
+            raise BrokenMessage(f"{letter!r} does not announce a row here", self.at - 1)
+        return letter
+
+    def row(self) -> tuple[Cell, ...]:
+        count = self.integer(2)
+        if count > MOST_COLUMNS:
+            raise BrokenMessage(f"no table has {count} columns", self.at - 2)
+        cells, self.at = self.splitters[count](self.data, self.at, self.end)
+        return cells
+
+
+MOST_COLUMNS = 1664  # PostgreSQL's MaxTupleAttributeNumber
 
 
 def _begin(read: _Cursor) -> BeginMessage:
-    return BeginMessage(read.lsn(), read.time(), read.uint32())
+    return BeginMessage(commit_lsn=read.integer(8), commit_us=read.time(), xid=read.integer(4))
 
 
 def _commit(read: _Cursor) -> CommitMessage:
-    read.uint8()  # flags, none defined
-    return CommitMessage(read.lsn(), read.lsn(), read.time())
+    read.take(1)  # flags, of which there are none
+    return CommitMessage(commit_lsn=read.integer(8), end_lsn=read.integer(8), commit_us=read.time())
 
 
 def _origin(read: _Cursor) -> OriginMessage:
-    return OriginMessage(read.lsn(), read.string())
+    return OriginMessage(origin_lsn=read.integer(8), name=read.string())
 
 
 def _relation(read: _Cursor) -> RelationMessage:
-    oid, schema, name, replica_identity = read.uint32(), read.schema(), read.string(), read.letter()
-    columns = tuple(_relation_column(read) for _ in range(read.uint16()))
+    oid, schema, name, replica_identity = read.integer(4), read.schema(), read.string(), read.which("dnfi")
+    columns = tuple(_relation_column(read) for _ in range(read.integer(2)))
     return RelationMessage(oid, schema, name, replica_identity, columns)
 
 
 def _relation_column(read: _Cursor) -> RelationColumn:
-    key = bool(read.uint8() & 1)
-    return RelationColumn(name=read.string(), type_oid=read.uint32(), typmod=read.int32(), key=key)
+    key = bool(read.take(1)[0] & 1)
+    return RelationColumn(read.string(), type_oid=read.integer(4), typmod=read.integer(4, signed=True), key=key)
 
 
 def _type(read: _Cursor) -> TypeMessage:
-    return TypeMessage(read.uint32(), read.schema(), read.string())
+    return TypeMessage(oid=read.integer(4), schema=read.schema(), name=read.string())
+
+
+def _insert(read: _Cursor) -> InsertMessage:
+    relation, _ = read.integer(4), read.which("N")
+    return InsertMessage(relation, read.row())
+
+
+def _update(read: _Cursor) -> UpdateMessage:
+    relation, which = read.integer(4), read.which("KON")
+    if which == "N":
+        return UpdateMessage(relation, read.row(), None, "")
+    old, _ = read.row(), read.which("N")
+    return UpdateMessage(relation, read.row(), old, which)
+
+
+def _delete(read: _Cursor) -> DeleteMessage:
+    relation, which = read.integer(4), read.which("KO")
+    return DeleteMessage(relation, read.row(), which)
 
 
 def _truncate(read: _Cursor) -> TruncateMessage:
-    count, options = read.uint32(), read.uint8()
+    count, options = read.integer(4), read.take(1)[0]
     if count * 4 != read.end - read.at:
-        raise BrokenTuple(f"it names {count} relations and has {read.end - read.at} bytes of them", read.at)
-    relations = tuple(read.uint32() for _ in range(count))
+        raise BrokenMessage(f"{count} relations are announced, in {read.end - read.at} bytes", read.at)
+    relations = tuple(read.integer(4) for _ in range(count))
     return TruncateMessage(relations, cascade=bool(options & 1), restart_identity=bool(options & 2))
 
 
 def _message(read: _Cursor) -> LogicalMessage:
-    transactional = bool(read.uint8() & 1)
-    return LogicalMessage(transactional, read.lsn(), read.string(), read.take(read.uint32()))
+    transactional = bool(read.take(1)[0] & 1)
+    return LogicalMessage(transactional, read.integer(8), read.string(), read.take(read.integer(4)))
 
 
-_READERS: dict[int, Callable[[_Cursor], DecodedMessage]] = {
-    ord("B"): _begin,
-    ord("C"): _commit,
-    ord("O"): _origin,
-    ord("R"): _relation,
-    ord("Y"): _type,
-    ord("T"): _truncate,
-    ord("M"): _message,
+_READERS: dict[str, Callable[[_Cursor], DecodedMessage]] = {
+    "B": _begin,
+    "C": _commit,
+    "O": _origin,
+    "R": _relation,
+    "Y": _type,
+    "I": _insert,
+    "U": _update,
+    "D": _delete,
+    "T": _truncate,
+    "M": _message,
 }
-_NAMES = dict(zip(b"BCORYTMIUD", ["Begin", "Commit", "Origin", "Relation", "Type", "Truncate", "Message", "Insert", "Update", "Delete"], strict=True))
 
 
-def _malformed(data: bytes, start: int, end: int, error: Exception) -> DecodeError:
-    name = _NAMES.get(data[start]) if start < end else "empty"
-    which = f"{name} message" if name else f"message of unknown kind {data[start : start + 1]!r}"
-    place = f" at byte {error.at - start}" if isinstance(error, BrokenTuple) and error.at else ""
-    if isinstance(error, BrokenTuple):
-        why = error.what
-    else:
-        why = "it ends too early" if isinstance(error, StructError) else "its text is not what it should be"
+def _malformed(read: _Cursor, start: int, error: Exception) -> DecodeError:
+    kind = chr(read.data[start]) if start < read.end else ""
+    name = _READERS[kind].__name__[1:].capitalize() if kind in _READERS else f"{kind!r}"
+    at, hint = (error.at, error.hint) if isinstance(error, BrokenMessage) else (read.at, "")
+    why = error.what if isinstance(error, BrokenMessage) else f"its text is not UTF-8: {error}"
     return DecodeError(
-        f"a {which} of pgoutput ({end - start} bytes) cannot be read{place}",
+        f"a message of pgoutput cannot be read: {name}, byte {at - start} of {read.end - start}",
         why=why,
-        hint=(isinstance(error, BrokenTuple) and error.hint)
-        or "nothing of its transaction was confirmed: restart to read it again, and report a bug if it stays",
+        hint=hint or AGAIN,
     )

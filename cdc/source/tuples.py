@@ -1,10 +1,10 @@
 """Splitting pgoutput's TupleData into cells: the innermost loop of the source, once per row.
 
-A cell on the wire is a kind byte and, for a value, its length (4 bytes) and text: `n` null, `u` unchanged TOAST, `t` text.
-For each column count a splitter is generated as straight-line code (as `dataclasses` generates `__init__`), which takes a
-cell's text and the next cell's header out of the buffer in one `unpack_from`. It leaves all that is rare or wrong (cells of a
-kilobyte and more, unknown kinds, rows cut short) to `split`, a plain loop which reads such rows too and names their errors.
-A splitter may run past the row into `PADDING`, but never ends there unnoticed: its caller compares the end.
+A cell on the wire is a kind byte and, for a value, its length (4 bytes) and text: `n` null, `u` unchanged TOAST,
+`t` text. For each column count a splitter is generated as straight-line code (as `dataclasses` generates
+`__init__`), which takes a cell's text and the next cell's header out of the buffer in one `unpack_from`. It leaves
+all that is rare or wrong (cells of a kilobyte and more, unknown kinds, rows cut short) to `split`, a plain loop which
+reads such rows too and names their errors. A splitter may read into `PADDING`, but gives no row that ends there.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ def split_{count}(data, start, end):
 """
 
 
+class Splitters(dict[int, Splitter]):
+    """Column count → splitter, made when first asked for."""
+
+    def __missing__(self, count: int) -> Splitter:
+        splitter = self[count] = make_splitter(count)
+        return splitter
+
+
 def make_splitter(count: int) -> Splitter:
     """A function which splits rows of `count` columns."""
     names = {"TEXT": TEXT, "NULL": NULL, "UNCHANGED": UNCHANGED, "count": count}
@@ -78,28 +86,24 @@ def split(data: bytes, start: int, end: int, count: int) -> tuple[tuple[Cell, ..
             text = at + 5
             following = text + int.from_bytes(data[at + 1 : text], "big")
             if following > end or text > end:
-                raise _broken(f"cell {number} of {count} ends at byte {following} of {end}", at)
+                raise BrokenMessage(f"cell {number} of {count} ends at byte {following} of {end}", at)
             cells.append(data[text:following])
             at = following
-        elif kind == NULL or kind == UNCHANGED:
+        elif kind in (NULL, UNCHANGED):
             cells.append(None if kind == NULL else UNSENT)
             at += 1
         elif kind == BINARY:
-            raise _broken(f"cell {number} of {count} is binary", at, "cdc never asks for the option binary")
+            raise BrokenMessage(f"cell {number} of {count} is binary", at, "cdc never asks for the option binary")
         elif kind < 0:
-            raise _broken(f"it ends before cell {number} of {count}", at)
+            raise BrokenMessage(f"it ends before cell {number} of {count}", at)
         else:
-            raise _broken(f"cell {number} of {count} has the unknown kind {bytes([kind])!r}", at)
+            raise BrokenMessage(f"cell {number} of {count} has the unknown kind {bytes([kind])!r}", at)
     return tuple(cells), at
 
 
-class BrokenTuple(DecodeError):
-    """A row cannot be split; `at` is the byte. The decoder adds which message it was."""
+class BrokenMessage(DecodeError):
+    """A message breaks the format at byte `at`. The decoder adds which message it was."""
 
     def __init__(self, what: str, at: int, hint: str = "") -> None:
         super().__init__(what, hint=hint)
         self.at = at
-
-
-def _broken(what: str, at: int, hint: str = "") -> BrokenTuple:
-    return BrokenTuple(what, at, hint)
