@@ -69,6 +69,7 @@ class Line:
                 origin=capture.origin,
                 flush_interval=self._config.source.flush_interval,
                 published=self._book.published,
+                drained=self._book.drained,
                 forget=capture.forget_visible,
             )
             self._submit_jobs(reader, stream, capture, controls, opened)
@@ -136,7 +137,8 @@ class Line:
                     target=self._apply, args=(name, subscriber, lookup), name=f"applier {name}", daemon=True
                 )
             )
-        opened.callback(lambda: [thread.join() for thread in threads])
+        for thread in threads:
+            opened.callback(thread.join)
         opened.callback(publisher.close)
         for thread in threads:
             thread.start()
@@ -173,10 +175,9 @@ class Line:
             if not progress.done:
                 todo.append((table.schema, table.name))
         snapshot = SnapshotJob(
-            capture.side,
+            capture,
             todo if copy else [],
             controls,
-            settings=self._config.source,
             chunk_rows=self._config.snapshot.chunk_rows,
             observer=self._book,
         )

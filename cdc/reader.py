@@ -56,6 +56,7 @@ class Reader:
         origin: Origin,
         flush_interval: float,
         published: Callable[[Commit], None] = lambda _: None,
+        drained: Callable[[Lsn], None] = lambda _: None,
         forget: Callable[[set[int]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -72,6 +73,7 @@ class Reader:
         self._origin = origin
         self._flush_interval = flush_interval
         self._published = published
+        self._drained = drained
         self._forget = forget
         self._clock = clock
         self._jobs: deque[Job] = deque()
@@ -143,6 +145,7 @@ class Reader:
         self.received = max(self.received, idle.wal_end)
         if self._dirty or (self.received > self.confirmed and self._clock() - self._flushed_at >= IDLE_FLUSH):
             self.flush()
+        self._drained(self.received)
         self.idle = True
         if self._jobs and self._work():
             self.stream.wake()  # do not wait for the server before the next piece

@@ -19,8 +19,10 @@ def _key_values(table: Table, key: list[str]) -> sql.Composed:
     )
 
 
-def select_rows(table: Table, after: list[str] | None, through: list[str] | None) -> sql.Composed:
-    """All columns of the rows with `after` < key ≤ `through`; None: no bound."""
+def select_range(
+    table: Table, source: sql.Composable, after: list[str] | None, through: list[str] | None
+) -> sql.Composed:
+    """All columns of the rows with `after` < key ≤ `through`; None: no bound. `source` is the table as from-clause."""
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
     conditions = [
         sql.SQL("({}) {} ({})").format(_key_columns(table), sql.SQL(operator), _key_values(table, key))
@@ -28,17 +30,18 @@ def select_rows(table: Table, after: list[str] | None, through: list[str] | None
         if key is not None
     ]
     where = sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
-    source = sql.Identifier(table.schema, table.name)
     return sql.SQL("select {} from {}{}").format(columns, source, where)
 
 
-def last_key(connection: Connection, table: Table, after: list[str] | None, rows: int) -> list[str] | None:
+def last_key(
+    connection: Connection, table: Table, source: sql.Composable, after: list[str] | None, rows: int
+) -> list[str] | None:
     """The key of the last row of a chunk of `rows` rows; None if no more than that are left."""
     texts = sql.SQL(", ").join(
         sql.SQL("{}::text").format(sql.Identifier(table.columns[index].name)) for index in table.key
     )
     query = sql.SQL("select {} from ({}) chunk order by {} offset {} limit 1").format(
-        texts, select_rows(table, after, None), _key_columns(table), sql.Literal(rows - 1)
+        texts, select_range(table, source, after, None), _key_columns(table), sql.Literal(rows - 1)
     )
     row = connection.execute(query).fetchone()
     return list(row) if row else None

@@ -17,16 +17,16 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from cdc.config import SourceSettings
 from cdc.errors import SourceError
 from cdc.events import Change, Chunk, Control, Truncate
 from cdc.lsn import Lsn, Position, parse_lsn
 from cdc.reader import Reader
 from cdc.schema import Table
-from cdc.source.catalog import Catalog
-from cdc.source.chunks import last_key, select_rows
-from cdc.source.connect import Connection, where
+from cdc.source.capture import Capture
+from cdc.source.chunks import last_key, select_range
+from cdc.source.connect import Connection
 from cdc.source.failures import explained
+from cdc.source.lookup import from_clause
 from cdc.source.visibility import Snapshot
 
 PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
@@ -78,24 +78,22 @@ class ShownAlready:
 class SnapshotJob:
     """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
 
-    `connect` opens a side connection (autocommit off). `progress` holds the durable control records of earlier runs: tables
+    `progress` holds the durable control records of earlier runs: tables
     that are done are left alone, one that was begun goes on behind its last chunk.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Connection],
+        capture: Capture,
         tables: list[tuple[str, str]],
         progress: Mapping[str, bytes],
         *,
-        settings: SourceSettings,
         chunk_rows: int,
         observer: CopyObserver,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connect = connect
+        self._capture = capture
         self._connection: Connection | None = None
-        self._settings = settings
         self._chunk_rows = chunk_rows
         self._observer = observer
         self._clock = clock
@@ -135,10 +133,10 @@ class SnapshotJob:
         """Copy a chunk; True when the table is complete (or gone)."""
         full_name = f"{schema}.{name}"
         progress = self._progress[full_name]
-        connection = self._connection = self._connection or self._connect()
+        connection = self._connection = self._connection or self._capture.connect()
         try:
             with (
-                explained(f"cannot copy table {full_name}", where=where(self._settings)),
+                explained(f"cannot copy table {full_name}", where=self._capture.where),
                 connection.transaction(),
             ):
                 connection.execute("set transaction isolation level repeatable read, read only")
@@ -150,7 +148,7 @@ class SnapshotJob:
                     time.sleep(0.01)  # a commit that other sessions do not see yet: begin again
                     return False
                 shown.forget_old(reader.xids)
-                table = Catalog(connection, self._settings).table(schema, name)
+                table = self._capture.catalog(connection).table(schema, name)
                 self._begin(connection, table, progress)
                 if table.key:
                     self._copy_chunk(connection, reader, table, progress)
@@ -180,8 +178,9 @@ class SnapshotJob:
         The first of all empties the target: it may hold rows of an earlier life that the source no longer has.
         """
         first = progress.after is None
-        bound = last_key(connection, table, progress.after, self._chunk_rows)
-        query = select_rows(table, progress.after, bound)
+        source = _from(connection, table)
+        bound = last_key(connection, table, source, progress.after, self._chunk_rows)
+        query = select_range(table, source, progress.after, bound)
         ended = Progress(done=bound is None, after=bound, until=_wal_lsn(connection) if bound is None else 0)
         self._publish(connection, reader, table, query, progress, ended, first=first)
 
@@ -195,7 +194,7 @@ class SnapshotJob:
     ) -> None:
         """All rows at once, replacing what an interrupted copy left: without a key nothing can be upserted."""
         progress.rows = 0
-        query = select_rows(table, None, None)
+        query = select_range(table, _from(connection, table), None, None)
         ended = Progress(done=True, shown=str(shown), until=_wal_lsn(connection))
         self._publish(connection, reader, table, query, progress, ended, first=True)
         reader.skips.append(ShownAlready(table.full_name, progress))
@@ -257,6 +256,10 @@ def _control(table: Table, progress: Progress) -> Control:
 def _one(connection: Connection, query: str, *parameters: object) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     return row[0] if row else None
+
+
+def _from(connection: Connection, table: Table) -> sql.Composable:
+    return from_clause(table, _one(connection, "select relkind from pg_class where oid = %s", table.oid))
 
 
 def _wal_lsn(connection: Connection) -> Lsn:

@@ -2,7 +2,7 @@
 
 Here the parts meet: the walsender gives frames in bursts, the decoder makes messages of them and the
 assembler events. Nothing is collected and nothing waits as long as something is there; when nothing is, the
-reader gets `Idle` at once and then again at every keepalive, wake-up and `IDLE_SECONDS`. Its `wal_end` comes
+reader gets `Idle` after `QUIET_SECONDS` and then again at every keepalive, wake-up and `IDLE_SECONDS`. Its `wal_end` comes
 from keepalives in their place in the stream, so every commit before it has been given.
 
 A stream is one attempt. After an error it is closed and another is made, which starts where the slot stands.
@@ -20,6 +20,7 @@ from cdc.lsn import Lsn
 from cdc.source.frames import KEEPALIVE, read_keepalive
 from cdc.source.walsender import Walsender
 
+QUIET_SECONDS = 0.01  # a busy stream runs dry for moments, and the reader flushes when it is idle
 IDLE_SECONDS = 0.5  # jobs of the reader come at least this often
 
 Feed = Callable[[memoryview], Iterable[Event]]
@@ -44,6 +45,7 @@ class Stream:
 
     def _read(self) -> Iterator[Event | Idle]:
         feed, walsender = self._feed, self._walsender
+        quiet = False
         while not self._stopped:
             burst = walsender.receive()
             for frame in burst:
@@ -51,9 +53,14 @@ class Stream:
                     self._keepalive(frame)
                 else:
                     yield from feed(frame)
-            if not burst:
+            if burst:
+                quiet = False
+            elif quiet:
                 yield Idle(self._received)
                 walsender.wait(IDLE_SECONDS)
+            else:
+                walsender.wait(QUIET_SECONDS)
+                quiet = True
 
     @property
     def received(self) -> Lsn:

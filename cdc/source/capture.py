@@ -1,0 +1,134 @@
+"""The source's side of a line: which tables, through which publication and slot, and what is opened for it.
+
+One side connection serves the catalog and small questions, in the reader's thread; whoever works in another thread gets one
+of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from psycopg import sql
+
+from cdc.config import SourceSettings
+from cdc.errors import ConfigError
+from cdc.events import Row
+from cdc.fold import Key
+from cdc.interfaces import Lookup
+from cdc.lsn import Lsn, parse_lsn
+from cdc.origin import Origin
+from cdc.schema import Table
+from cdc.source import connect
+from cdc.source.assemble import Assembler
+from cdc.source.catalog import Catalog, is_captured
+from cdc.source.connect import Connection, Side
+from cdc.source.feed import PgoutputFeed
+from cdc.source.lookup import select_rows
+from cdc.source.messages import RelationMessage, TypeMessage
+from cdc.source.pgoutput import OPTIONS
+from cdc.source.publication import TableName
+from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity
+from cdc.source.stream import Stream
+from cdc.source.visibility import Snapshot
+
+MESSAGES_SINCE = 140000  # the server version whose pgoutput knows the option
+
+
+class Capture:
+    """What one line captures. `ensure` comes first; then `tables` and `origin` are known."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._settings = settings
+        self._side = Side(settings)
+        self.where = connect.where(settings)
+        self.tables: list[TableName] = []
+        self.origin = Origin(0, "", settings.slot)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._side.close()
+
+    def ensure(self) -> SlotInfo:
+        """Have publication and slot. The slot is made last: what is committed from then on is streamed."""
+        return self._side.run("cannot prepare the source", self._ensure)
+
+    def _ensure(self, connection: Connection) -> SlotInfo:
+        settings = self._settings
+        self.tables = self.catalog(connection).captured(settings)
+        if not self.tables:
+            raise ConfigError(
+                "there is no table to capture",
+                where=self.where,
+                why=f"none is named by [source] tables = {settings.tables}",
+                hint="`cdc check` lists what is there",
+            )
+        if settings.plugin == "pgoutput":
+            ensure_publication(connection, settings, self.tables)
+        slot = ensure_slot(connection, settings)
+        identity = read_identity(connection, settings.slot)
+        self.origin = Origin(identity.system_identifier, identity.database, settings.slot)
+        return slot
+
+    def catalog(self, connection: Connection) -> Catalog:
+        publication = self._settings.publication if self._settings.plugin == "pgoutput" else ""
+        return Catalog(connection, exclude_columns=self._settings.exclude_columns, publication=publication)
+
+    def connect(self) -> Connection:
+        """A connection for somebody else, who closes it."""
+        return connect.connect(self._settings)
+
+    def stream(self) -> Stream:
+        """Stream from the slot, from where it is confirmed to."""
+        settings = self._settings
+        version = self._side.run("cannot reach the source", lambda connection: connection.info.server_version)
+        feed = PgoutputFeed(Assembler(self._describe))
+        options = {**OPTIONS, "publication_names": sql.Identifier(settings.publication).as_string()}
+        if version < MESSAGES_SINCE:
+            del options["messages"]
+        return Stream(settings, feed, options)
+
+    def _describe(self, relation: RelationMessage, types: Mapping[int, TypeMessage]) -> Table | None:
+        """The assembler's question, once per Relation message."""
+        if not is_captured(self._settings, relation.schema, relation.name):
+            return None
+        what = f"cannot describe table {relation.schema}.{relation.name}"
+        return self._side.run(what, lambda connection: self.catalog(connection).describe(relation, types))
+
+    @contextmanager
+    def lookup(self) -> Iterator[Lookup]:
+        """Selects rows for one applier, on a connection of its own."""
+        side = Side(self._settings)
+
+        def select(table: Table, keys: Sequence[Key]) -> Iterable[Row]:
+            what = f"cannot look up rows of {table.full_name}"
+            return side.run(what, lambda connection: list(select_rows(connection, table, keys)))
+
+        try:
+            yield select
+        finally:
+            side.close()
+
+    def current_lsn(self) -> Lsn:
+        """Where the server's WAL ends now."""
+        query = "select pg_current_wal_insert_lsn()::text"
+        return self._side.run(
+            "cannot ask for the WAL's end", lambda connection: parse_lsn(_one(connection, query))
+        )
+
+    def forget_visible(self, xids: set[int]) -> None:
+        """Drop the transactions that every snapshot from now on shows."""
+        query = "select pg_current_snapshot()::text"
+        shown = self._side.run("cannot ask for a snapshot", lambda connection: _one(connection, query))
+        Snapshot.parse(shown).forget_old(xids)
+
+
+def _one(connection: Connection, query: str) -> str:
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else ""
