@@ -1,0 +1,36 @@
+"""DuckDB, one file on this machine: the warehouse that needs no server. Importing this imports no driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.duckdb.settings import Settings
+
+if TYPE_CHECKING:
+    from cdc.preflight import Check
+
+    from connectors.duckdb.warehouse import DuckDBWarehouse
+
+__all__ = ["REQUIRES", "Settings", "connect", "describe", "preflight"]
+
+REQUIRES = ("duckdb", "pyarrow")
+
+
+def connect(settings: Settings, name: str) -> DuckDBWarehouse:
+    """Open the file, or create it. TargetUnavailable if another process has it; TargetError if it cannot be used."""
+    from connectors.duckdb.opening import open_file
+    from connectors.duckdb.warehouse import DuckDBWarehouse
+
+    return open_file(settings, lambda connection: DuckDBWarehouse(connection, settings, name))
+
+
+def describe(settings: Settings) -> str:
+    """The target in a few words."""
+    return f"DuckDB {settings.path}"
+
+
+def preflight(settings: Settings) -> list[Check]:
+    """What can be found wrong with the file without changing it."""
+    from connectors.duckdb.opening import check_file
+
+    return check_file(settings)

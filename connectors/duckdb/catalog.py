@@ -1,0 +1,195 @@
+"""Makes the target's table able to hold rows of a shape, and says how its columns are to be loaded.
+
+A column's type in the target is the source's, or a wider one: values of an older shape still in the stream fit a column
+that has been widened since. Where the source's is the wider, the column is altered if no value changes by that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdc.errors import TargetError
+from cdc.schema import Column, Table
+from connectors.duckdb.arrays import flat, to_json
+from connectors.duckdb.settings import Settings
+from connectors.duckdb.sql import Plan, create_table
+from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
+from connectors.sql import ascii_lower, check_same_name, check_table, literal, qualified, quote
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+WIDER: Mapping[str, tuple[str, ...]] = {
+    "SMALLINT": ("INTEGER", "BIGINT", "REAL", "DOUBLE"),
+    "INTEGER": ("BIGINT", "DOUBLE"),
+    "UINTEGER": ("BIGINT", "UBIGINT"),
+    "REAL": ("DOUBLE",),
+    "DATE": ("TIMESTAMP",),
+}
+"""What holds all values of a type, as PostgreSQL's own `alter column type` would convert them."""
+DIGITS = {"SMALLINT": 5, "INTEGER": 10, "UINTEGER": 10, "BIGINT": 19}
+SAME_TEXT = (
+    "SMALLINT",
+    "INTEGER",
+    "UINTEGER",
+    "BIGINT",
+    "UBIGINT",
+    "UUID",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "JSON",
+)
+"""Types whose text in the stream is also what PostgreSQL's cast to text gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A column of the target as it is."""
+
+    sql: str
+    nullable: bool
+
+
+def read_columns(connection: DuckDBPyConnection, database: str, table: Table) -> dict[str, Present]:
+    """The target's columns by name; none: there is no such table. TargetError if DuckDB takes another table for it."""
+    rows = connection.execute(
+        "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
+        " WHERE database_name = $1 AND lower(schema_name) = lower($2) AND lower(table_name) = lower($3)"
+        " ORDER BY column_index",
+        [database, table.schema, table.name],
+    ).fetchall()
+    found: dict[str, Present] = {}
+    for schema, name, column, sql, nullable in rows:
+        if (ascii_lower(schema), ascii_lower(name)) == (ascii_lower(table.schema), ascii_lower(table.name)):
+            check_same_name("schema", table.schema, schema, table)
+            check_same_name("table", table.name, name, table)
+            found[column] = Present(sql, nullable)
+    return found
+
+
+def read_plan(connection: DuckDBPyConnection, database: str, table: Table, settings: Settings) -> Plan | None:
+    """How the target keeps rows of this shape, changing nothing; None if it has no such table or lacks a column."""
+    present = read_columns(connection, database, table)
+    if not present.keys() >= set(table.column_names):
+        return None
+    return _plan(database, table, settings, present)
+
+
+def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings: Settings) -> Plan:
+    """Create or alter what rows of this shape need, in the open transaction."""
+    check_table(table, ascii_lower)
+    present = read_columns(connection, database, table)
+    for statement in _statements(database, table, settings, present):
+        connection.execute(statement).fetchall()
+    return _plan(database, table, settings, present or read_columns(connection, database, table))
+
+
+def _statements(
+    database: str, table: Table, settings: Settings, present: dict[str, Present]
+) -> Iterator[str]:
+    target = qualified(database, table.schema, table.name)
+    wanted = [column_type(table, column, settings) for column in table.columns]
+    if not present:
+        yield f"CREATE SCHEMA IF NOT EXISTS {qualified(database, table.schema)}"
+        yield create_table(target, table, wanted)
+        return
+    folded = {ascii_lower(name): name for name in present}
+    for index, (column, kept) in enumerate(zip(table.columns, wanted, strict=True)):
+        name = quote(column.name)
+        known = folded.get(ascii_lower(column.name))
+        if known is None:
+            yield from _add(target, column, kept, settings)
+            present[column.name] = Present(kept.sql, True)
+            continue
+        check_same_name("column", column.name, known, table)
+        if not _holds(present[known].sql, kept.sql):
+            using = _widening(table, column, present[known].sql, kept, settings)
+            yield f"ALTER TABLE {target} ALTER COLUMN {name} TYPE {kept.sql}{using}"
+            present[known] = Present(kept.sql, present[known].nullable)
+        if not present[known].nullable and index not in table.key:
+            yield f"ALTER TABLE {target} ALTER COLUMN {name} DROP NOT NULL"
+    for name, column_present in present.items():
+        if not column_present.nullable and name not in table.column_names:
+            yield f"ALTER TABLE {target} ALTER COLUMN {quote(name)} DROP NOT NULL"
+
+
+def _add(target: str, column: Column, kept: ColumnType, settings: Settings) -> Iterator[str]:
+    """Rows that are there get the value that PostgreSQL shows for them; later ones bring their own."""
+    if column.missing is None:
+        yield f"ALTER TABLE {target} ADD COLUMN {quote(column.name)} {kept.sql}"
+        return
+    value = kept.load_of(f"{_text_literal(column, kept)}")
+    if settings.unrepresentable == "null" and kept is not TEXT:
+        value = f"TRY({value})"
+    yield f"ALTER TABLE {target} ADD COLUMN {quote(column.name)} {kept.sql} DEFAULT ({value})"
+    yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} DROP DEFAULT"
+
+
+def _text_literal(column: Column, kept: ColumnType) -> str:
+    assert column.missing is not None
+    if kept.array == "list":
+        elements = ("NULL" if e is None else literal(e.decode()) for e in flat(column.missing))
+        return f"([{', '.join(elements)}]::VARCHAR[])"
+    element = column.type.element
+    text = to_json(column.missing, element.kind) if kept.array == "json" and element else column.missing
+    return f"({literal(text.decode())})"
+
+
+def _plan(database: str, table: Table, settings: Settings, present: Mapping[str, Present]) -> Plan:
+    columns = tuple(
+        _loaded_into(present[column.name].sql, column_type(table, column, settings))
+        for column in table.columns
+    )
+    extras = tuple(name for name in present if name not in table.column_names)
+    return Plan(table, database, columns, extras, settings.unrepresentable == "null")
+
+
+def _loaded_into(present: str, kept: ColumnType) -> ColumnType:
+    """The way of a type into a column that is as wide or wider."""
+    if present == kept.sql:
+        return kept
+    if present == TEXT.sql:
+        return TEXT
+    return ColumnType(present, f"({kept.load})::{present}", kept.text_of(f"({{x}})::{kept.sql}"), kept.exact)
+
+
+def _holds(present: str, wanted: str) -> bool:
+    """Whether a column of one type holds every value of another."""
+    if present in (wanted, "VARCHAR") or present in WIDER.get(wanted, ()):
+        return True
+    if room := _digits(present):
+        if needed := _digits(wanted):
+            return room[1] >= needed[1] and room[0] - room[1] >= needed[0] - needed[1]
+        return wanted in DIGITS and room[0] - room[1] >= DIGITS[wanted]
+    return False
+
+
+def _digits(sql: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", sql)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _widening(table: Table, column: Column, present: str, kept: ColumnType, settings: Settings) -> str:
+    """The USING clause that alters a column without altering a value; TargetError if there is none."""
+    if _holds(kept.sql, present) and kept.sql != TEXT.sql:
+        return ""
+    if kept.sql == TEXT.sql:
+        natural = logical(column.type, settings)
+        if natural.sql == present and natural.exact:  # not the type has changed, but the rule
+            return f" USING ({natural.text_of(quote(column.name))})"
+        if digits := _digits(present):
+            return f" USING ({decimal(*digits).text_of(quote(column.name))})"
+        if present in SAME_TEXT:
+            text = next((kind.text for kind in KINDS.values() if kind.sql == present), PRINTED)
+            return f" USING ({text.replace('{x}', quote(column.name))})"
+    raise TargetError(
+        f"column {column.name} is {present} in the target, and the source now sends {column.type_name or column.type.kind}"
+        f" (kept as {kept.sql})",
+        why="DuckDB cannot convert the rows that are there without altering some",
+        where=table.full_name,
+        hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
+    )

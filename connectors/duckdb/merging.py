@@ -1,0 +1,169 @@
+"""Brings one table to the state after a merge, inside the open transaction.
+
+Every case is a run of three steps: stage what must be completed from the target's rows, delete by key, insert. Nothing is
+updated in place: that would keep the old and the new version of each row in memory until the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from cdc.errors import TargetError
+from cdc.fold import Key, Merge
+from connectors.duckdb import rows
+from connectors.duckdb.rows import Columns, Current
+from connectors.duckdb.sql import Plan
+
+log = logging.getLogger(__name__)
+
+
+class Merger:
+    """Runs a plan's statements. `forget` after a rollback: what it knows of the target may be wrong then."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._empty: set[str] = set()  # targets known to have no rows
+        self._views: dict[tuple[Any, ...], tuple[str, Current]] = {}
+        self._shown: list[tuple[str, Current]] = []  # the views of the merge at work
+
+    def look(self, plan: Plan) -> None:
+        """Find out once whether the target has rows; into an empty one nothing needs to be deleted before."""
+        if self._run(plan.is_empty)[0][0]:
+            self._empty.add(plan.target)
+
+    def forget(self) -> None:
+        self._empty.clear()
+        self._views.clear()  # a view that was registered in the transaction is gone with it
+
+    def shown(self) -> list[tuple[str, list[str]]]:
+        """The views of a merge that failed and was rolled back, made anew, with their columns."""
+        for name, current in self._shown:
+            self._connection.register(name, current)
+        return [(f"temp.main.{name}", current.rows.schema.names) for name, current in self._shown]
+
+    def release(self) -> None:
+        """Let go of the rows of the last merge."""
+        for _, current in self._shown:
+            current.rows = current.rows.schema.empty_table()
+        self._shown.clear()
+
+    def close(self) -> None:
+        for name, _ in self._views.values():
+            self._connection.unregister(name)
+        self._views.clear()
+
+    def apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
+        """Returns the keys of partial rows of which the target has no other half."""
+        if merge.truncate:
+            self._run(plan.truncate)
+            self._empty.add(plan.target)
+        missing: Sequence[Key] = ()
+        whole = _whole(plan, merge)
+        if merge.table.key:
+            missing = self._merge(plan, merge, whole)
+        elif whole is not None:
+            self._insert(plan, whole)
+        if merge.removals:
+            self._remove(plan, merge)
+        return missing
+
+    def _merge(self, plan: Plan, merge: Merge, whole: Columns | None) -> Sequence[Key]:
+        missing, staged = self._stage_partial(plan, merge)
+        keep_extras = bool(plan.extras) and plan.target not in self._empty
+        replaced = [whole] if whole is not None and not keep_extras else []
+        if (merge.deletes or replaced) and plan.target not in self._empty:
+            self._run(plan.delete(self._show(rows.keys(plan, merge.deletes, replaced))))
+        if staged:
+            self._replace_by_staged(plan)
+        if whole is not None and keep_extras:
+            whole.number()
+            view = self._show(whole)
+            self._warn_of_nulls(plan, whole, view)
+            self._run(plan.stage(view, (), origin="c", join="LEFT JOIN"))
+            self._replace_by_staged(plan)
+        elif whole is not None:
+            self._insert(plan, whole)
+        return missing
+
+    def _stage_partial(self, plan: Plan, merge: Merge) -> tuple[Sequence[Key], int]:
+        """Complete partial rows from the target, before anything is changed; says how many could be."""
+        if not merge.patches:
+            return (), 0
+        origins = [patch.origin for patch in merge.patches]
+        columns, unsent = rows.partial_rows(plan, [patch.row for patch in merge.patches], origins)
+        view = self._show(columns)
+        self._warn_of_nulls(plan, columns, view)
+        [(staged,)] = self._run(plan.stage(view, unsent, origin="o", join="JOIN"))
+        lost = [] if staged == len(origins) else self._run(plan.unstaged(view))
+        patches = [merge.patches[n].row for (n,) in lost]
+        return [tuple(row[i] for i in plan.table.key) for row in patches], staged
+
+    def _replace_by_staged(self, plan: Plan) -> None:
+        self._run(plan.delete_staged)
+        self._run(plan.insert_staged)
+
+    def _insert(self, plan: Plan, whole: Columns) -> None:
+        view = self._show(whole)
+        self._warn_of_nulls(plan, whole, view)
+        self._run(plan.insert(view))
+        self._empty.discard(plan.target)
+
+    def _remove(self, plan: Plan, merge: Merge) -> None:
+        """A target with fewer copies than the source had is no longer equal to it: said, since a replay does it too."""
+        if "rowid" in map(str.lower, (*plan.table.column_names, *plan.extras)):
+            raise TargetError(
+                "rows of a table without key cannot be removed by value if it has a column rowid",
+                why="DuckDB's own row number is hidden by it",
+                where=plan.table.full_name,
+                hint="give the table a primary key, or rename the column",
+            )
+        [(removed,)] = self._run(plan.remove(self._show(rows.counted_rows(plan, merge.removals))))
+        wanted = sum(merge.removals.values())
+        if removed < wanted:
+            log.warning(
+                "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
+                *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
+            )
+
+    def _warn_of_nulls(self, plan: Plan, columns: Columns, view: str) -> None:
+        counts = dict(columns.nulled)
+        if sql := plan.count_nulled(view):
+            for index, count in zip(plan.may_be_nulled, self._run(sql)[0], strict=True):
+                counts[index] = counts.get(index, 0) + count
+        for index, count in counts.items():
+            if count:
+                column, kept = plan.table.columns[index], plan.columns[index]
+                log.warning(
+                    "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
+                    *(plan.table.full_name, count, column.name, kept.sql),
+                )
+
+    def _show(self, columns: Columns) -> str:
+        """The name of a view over these columns; each set of names and types has one for good."""
+        table = columns.table()
+        shape = tuple(zip(table.schema.names, map(str, table.schema.types), strict=True))
+        if shape not in self._views:
+            name = f"_cdc_rows_{len(self._views)}"
+            self._views[shape] = (name, Current(table))
+            self._connection.register(name, self._views[shape][1])
+        name, current = self._views[shape]
+        current.rows = table
+        self._shown.append((name, current))
+        return f"temp.main.{name}"
+
+    def _run(self, sql: str) -> list[Any]:
+        return self._connection.execute(sql).fetchall()
+
+
+def _whole(plan: Plan, merge: Merge) -> Columns | None:
+    """The whole rows of a merge: a chunk's, or those of upserts or inserts; None without any."""
+    if merge.chunk is not None and merge.chunk.csv:
+        columns = Columns(plan)
+        columns.add_csv(merge.chunk.csv)
+        return columns
+    found = merge.upserts or merge.inserts
+    return rows.whole_rows(plan, found) if found else None

@@ -1,0 +1,180 @@
+"""Rows of cells, and a snapshot's CSV, as Arrow columns of text that DuckDB reads without copying.
+
+The loops over cells are pyarrow's and `zip`'s; only arrays are looked at in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from cdc.errors import ValueRefused
+from cdc.events import UNSENT, Cell, Row
+from connectors.duckdb.arrays import Unlistable, flat, to_json
+from connectors.duckdb.sql import Plan
+
+LIST = pa.list_(pa.string())
+MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
+
+
+class Columns:
+    """Columns under construction, named as `sql.Plan` expects. `nulled` counts arrays replaced by NULL, per column."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.arrays: list[Any] = []
+        self.names: list[str] = []
+        self.nulled: dict[int, int] = {}
+
+    def table(self) -> Any:
+        return pa.table(self.arrays, self.names)
+
+    def add(self, name: str, values: Any) -> None:
+        self.arrays.append(values)
+        self.names.append(name)
+
+    def number(self) -> None:
+        """Add `n`, which counts the rows from 0."""
+        self.add("n", pa.array(range(len(self.arrays[0])), pa.int64()))
+
+    def add_cells(self, index: int, cells: Sequence[Cell], letter: str = "c") -> None:
+        """A column of PostgreSQL's text."""
+        self.add(f"{letter}{index}", self._cells(index, cells))
+
+    def _cells(self, index: int, cells: Sequence[Cell]) -> Any:
+        kind = self.plan.columns[index].array
+        if kind == "list":
+            return pa.array(self._taken_apart(index, cells, flat), pa.list_(pa.binary())).cast(LIST)
+        if kind == "json":
+            element = self.plan.table.columns[index].type.element
+            name = element.kind if element else ""
+            cells = self._taken_apart(index, cells, lambda cell: to_json(cell, name))
+        try:
+            return pa.array(cells, pa.binary()).cast(
+                pa.string()
+            )  # twice as fast as string at once; the cast checks UTF-8
+        except pa.ArrowInvalid:
+            raise ValueRefused(
+                "text is not UTF-8",
+                rule="encoding",
+                why="the source's database has the encoding SQL_ASCII, which lets anything in",
+                hint="mend those rows in the source, or leave the column out by [source] exclude_columns",
+                where=f"{self.plan.table.full_name}.{self.plan.table.columns[index].name}",
+            ) from None
+
+    def _taken_apart(self, index: int, cells: Sequence[Cell], take: Any) -> list[Any]:
+        taken: list[Any] = []
+        for cell in cells:
+            try:
+                taken.append(None if cell is None else take(cell))
+            except Unlistable as error:
+                if not self.plan.may_null(index):
+                    raise _refused_array(self.plan, index, str(error)) from None
+                self.nulled[index] = self.nulled.get(index, 0) + 1
+                taken.append(None)
+        return taken
+
+    def add_csv(self, data: bytes) -> None:
+        """All columns of a chunk (see `cdc.events.Chunk`)."""
+        names = [f"c{index}" for index in range(len(self.plan.columns))]
+        parsed = csv.read_csv(
+            pa.py_buffer(data),
+            read_options=csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=min(len(data) + 1, MAX_BLOCK)
+            ),
+            parse_options=csv.ParseOptions(
+                newlines_in_values=True, double_quote=True, escape_char=False, ignore_empty_lines=False
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        for index, (name, column) in enumerate(zip(names, parsed.columns, strict=True)):
+            if self.plan.columns[index].array:
+                self.add_cells(index, column.cast(pa.binary()).to_pylist())
+            else:
+                self.add(name, column)
+
+
+def whole_rows(plan: Plan, rows: Sequence[Row]) -> Columns:
+    """Rows in which every cell was sent."""
+    columns = Columns(plan)
+    for index, cells in enumerate(_transposed(rows)):
+        columns.add_cells(index, cells)
+    return columns
+
+
+def counted_rows(plan: Plan, rows: dict[Row, int]) -> Columns:
+    """Whole rows, each with a number `n`."""
+    columns = whole_rows(plan, list(rows))
+    columns.add("n", pa.array(rows.values(), pa.int64()))
+    return columns
+
+
+def partial_rows(plan: Plan, rows: Sequence[Row], origins: Sequence[Row]) -> tuple[Columns, set[int]]:
+    """Rows with unsent cells, numbered, and the columns that any of them lacks."""
+    columns = Columns(plan)
+    unsent: set[int] = set()
+    for index, cells in enumerate(_transposed(rows)):
+        if UNSENT in cells:
+            unsent.add(index)
+            columns.add(f"u{index}", pa.array([cell is UNSENT for cell in cells]))
+            cells = [None if cell is UNSENT else cell for cell in cells]
+        columns.add_cells(index, cells)
+    for index, cells in zip(plan.table.key, _transposed(origins), strict=True):
+        columns.add_cells(index, cells, letter="o")
+    columns.number()
+    return columns, unsent
+
+
+def keys(plan: Plan, keys: Sequence[Row], of: Sequence[Columns]) -> Columns:
+    """Keys to delete: those given, and those of columns made before."""
+    columns = Columns(plan)
+    for place, index in enumerate(plan.table.key):
+        cells = [key[place] for key in keys]
+        columns.add_cells(index, cells)
+        parts = [other.arrays[other.names.index(f"c{index}")] for other in of]
+        chunks = _chunks([columns.arrays[-1], *parts])
+        columns.arrays[-1] = pa.chunked_array(chunks, chunks[0].type)
+    return columns
+
+
+def _chunks(arrays: Iterable[Any]) -> list[Any]:
+    return [
+        chunk
+        for array in arrays
+        for chunk in (array.chunks if isinstance(array, pa.ChunkedArray) else [array])
+    ]
+
+
+def _transposed(rows: Sequence[Row]) -> Iterable[Sequence[Cell]]:
+    return zip(*rows, strict=False)
+
+
+def _refused_array(plan: Plan, index: int, what: str) -> ValueRefused:
+    table, column = plan.table, plan.table.columns[index]
+    return ValueRefused(
+        f"{what} has no place in a column of type {plan.columns[index].sql}",
+        rule="arrays",
+        where=f"{table.full_name}.{column.name}",
+        hint=f'under the warehouse, columns."{table.full_name}.{column.name}" = "VARCHAR" keeps PostgreSQL\'s text',
+    )
+
+
+class Current:
+    """What a view reads: registered with DuckDB once, with a changing content.
+
+    To register each table anew inside a transaction would keep all of them until its end.
+    """
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        return self.rows.__arrow_c_stream__(requested_schema)

@@ -1,0 +1,33 @@
+"""`[warehouses.NAME]` with `kind = "duckdb"`: where the file is, how much DuckDB may use, and the rules for values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from cdc.config import Count, WarehouseSettings
+
+Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$")]
+
+
+class Settings(WarehouseSettings, kw_only=True, frozen=True):
+    """The file, DuckDB's limits, and the named rules for values that have no natural place in DuckDB."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    path: str
+    """The database file; created if missing. Only one process at a time can open it."""
+    memory_limit: Size = "256MB"
+    """What DuckDB's buffers may take; beyond it, it writes to `<path>.tmp`. Wide tables may need more."""
+    threads: Count = 2
+    checkpoint_threshold: Size = "256MB"
+    """The size of DuckDB's WAL at which a commit moves it into the file, which takes seconds."""
+
+    unrepresentable: Literal["refuse", "null"] = "refuse"
+    """A value its column cannot hold unaltered (NaN in a DECIMAL, an infinite interval): stop, or store NULL and warn."""
+    unconstrained_numeric: Annotated[str, Meta(pattern=r"^(text|decimal\(\d{1,2}, ?\d{1,2}\))$")] = "text"
+    """Columns of type numeric without precision: `text` is lossless; `decimal(38,9)` refuses what it would have to round."""
+    arrays: Literal["list", "json", "text"] = "list"
+    """`list`: native, of one dimension, others refused; `json`: any dimensions; `text`: PostgreSQL's own, lossless."""
+    columns: dict[str, str] = {}  # noqa: RUF012 – msgspec copies it
+    """Types for single columns: `"public.t.c" = "VARCHAR"` keeps PostgreSQL's text, `"DECIMAL(p,s)"` is for numerics."""

@@ -1,0 +1,124 @@
+"""DuckDB as a warehouse: rows of Arrow text, cast in SQL, in one transaction with the marks.
+
+    BEGIN                        at the first merge after a commit
+    DELETE … USING keys          of upserts, completed partial rows and deletes; not where the table is known to be empty
+    INSERT … SELECT casts        of upserts and completed partial rows
+    UPDATE _cdc.marks            at a checkpoint
+    COMMIT
+
+An error rolls all of it back; what was known of the target is then forgotten with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from cdc.errors import CdcError
+from cdc.fold import Key, Merge
+from cdc.interfaces import Checkpoint, View
+from cdc.schema import Table
+from connectors.duckdb import catalog, failures
+from connectors.duckdb.marks import Marks
+from connectors.duckdb.merging import Merger
+from connectors.duckdb.settings import Settings
+from connectors.duckdb.sql import Plan
+
+CREATE, APPLY, COMMIT = (
+    "the table cannot be created or altered",
+    "rows cannot be applied",
+    "the commit failed",
+)
+
+
+class DuckDBWarehouse:
+    """Implements `cdc.interfaces.Warehouse`; `name` is that of its table in config.toml."""
+
+    def __init__(self, connection: DuckDBPyConnection, settings: Settings, name: str) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._name = name
+        self._closed = self._open = False
+        self._database: str = connection.execute("SELECT current_database()").fetchall()[0][0]
+        self._marks = Marks(connection, self._database)
+        self._merger = Merger(connection)
+        self._plans: dict[str, Plan] = {}
+
+    def state(self) -> Checkpoint:
+        return self._marks.state
+
+    def evolve(self, table: Table) -> None:
+        known = self._plans.get(table.full_name)
+        if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
+            return
+        with self._transaction(CREATE, table.full_name):
+            plan = catalog.evolve(self._connection, self._database, table, self._settings)
+            self._merger.look(plan)
+            self._plans[table.full_name] = plan
+
+    def apply(self, merge: Merge) -> Sequence[Key]:
+        plan = self._plans[merge.table.full_name]
+        with self._transaction(APPLY, merge.table.full_name, plan):
+            return self._merger.apply(plan, merge)
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        with self._transaction(COMMIT, self._settings.path):
+            self._marks.write(checkpoint)
+            self._connection.execute("COMMIT")
+            self._open = False
+            self._marks.written()
+
+    def view(self) -> View:
+        from connectors.duckdb.view import DuckDBView
+
+        return DuckDBView(self._connection.cursor(), self._database, self._settings)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(duckdb.Error):
+                self._rollback()
+                self._merger.close()
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self, what: str, where: str, plan: Plan | None = None) -> Iterator[None]:
+        """Go on with the open transaction or begin one; an error ends it, and is told in our words."""
+        try:
+            if not self._open:
+                self._connection.execute("BEGIN")
+                self._open = True
+            yield
+        except duckdb.Error as error:
+            self._abort()
+            raise self._explained(error, what, where, plan) from failures.cause(error)
+        except BaseException:
+            self._abort()
+            raise
+        finally:
+            self._merger.release()
+
+    def _explained(self, error: duckdb.Error, what: str, where: str, plan: Plan | None) -> CdcError:
+        if plan is not None and failures.is_about_a_value(error):
+            with contextlib.suppress(duckdb.Error):
+                if found := failures.find_refused(self._connection, plan, self._merger.shown(), self._name):
+                    return found
+        return failures.classify(error, what=what, path=self._settings.path, where=where)
+
+    def _abort(self) -> None:
+        """Roll back and forget. What is durable is read again: a commit may have failed after it was."""
+        with contextlib.suppress(duckdb.Error):
+            self._rollback()
+        self._plans.clear()
+        self._merger.forget()
+        with contextlib.suppress(duckdb.Error):
+            self._marks.read_again()
+
+    def _rollback(self) -> None:
+        if self._open:
+            self._open = False
+            self._connection.execute("ROLLBACK")
