@@ -27,6 +27,15 @@ MARK = "created by cdc"
 ACTIONS = ("insert", "update", "delete", "truncate")
 WRITER_LOCKS = ["RowExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"]
 
+COVERED = """
+    select schemaname::text, tablename::text from pg_publication_tables where pubname = %(name)s
+    union
+    select n.nspname::text, c.relname::text
+    from pg_publication p join pg_publication_rel r on r.prpubid = p.oid
+    join pg_class c on c.oid = r.prrelid join pg_namespace n on n.oid = c.relnamespace
+    where p.pubname = %(name)s"""
+"""In effect, and as it was declared: without via_root, the view names partitions where their root was declared."""
+
 
 class TableName(NamedTuple):
     """Schema and name of a captured table, unquoted."""
@@ -67,9 +76,7 @@ def read_publication(connection: Connection, name: str) -> Publication | None:
     if row is None:
         return None
     all_tables, via_root, *published, ours = row
-    covered = connection.execute(
-        "select schemaname::text, tablename::text from pg_publication_tables where pubname = %s", [name]
-    )
+    covered = connection.execute(COVERED, {"name": name})
     return Publication(
         name=name,
         all_tables=all_tables,
@@ -84,20 +91,20 @@ def create_statement(name: str, tables: Iterable[tuple[str, str]]) -> str:
     """Publishes changes of partitions as those of their root, which is the table that we capture."""
     listed = ", ".join(TableName(*table).quoted for table in tables)
     options = "publish_via_partition_root = true"
-    return f"create publication {_quoted(name)} for table {listed} with ({options})"
+    return f"create publication {quoted(name)} for table {listed} with ({options})"
 
 
 def add_statement(name: str, tables: Iterable[tuple[str, str]]) -> str:
     listed = ", ".join(TableName(*table).quoted for table in tables)
-    return f"alter publication {_quoted(name)} add table {listed}"
+    return f"alter publication {quoted(name)} add table {listed}"
 
 
 def via_root_statement(name: str) -> str:
-    return f"alter publication {_quoted(name)} set (publish_via_partition_root = true)"
+    return f"alter publication {quoted(name)} set (publish_via_partition_root = true)"
 
 
 def actions_statement(name: str) -> str:
-    return f"alter publication {_quoted(name)} set (publish = '{', '.join(ACTIONS)}')"
+    return f"alter publication {quoted(name)} set (publish = '{', '.join(ACTIONS)}')"
 
 
 def ensure_publication(
@@ -114,7 +121,7 @@ def ensure_publication(
     found = read_publication(connection, name)
     if found is None:
         _change(connection, settings, create_statement(name, tables), f"there is no publication {name!r}")
-        connection.execute(f"comment on publication {_quoted(name)} is '{MARK}'".encode())
+        connection.execute(f"comment on publication {quoted(name)} is '{MARK}'".encode())
         log.info("publication_created", publication=name, tables=len(tables))
         wait_for_writers(connection, tables)
         return msgspec.structs.replace(_read(connection, name), created=True)
@@ -144,7 +151,7 @@ def drop_publication(connection: Connection, name: str) -> bool:
     found = read_publication(connection, name)
     if found is None or not found.ours:
         return False
-    connection.execute(f"drop publication {_quoted(name)}".encode())
+    connection.execute(f"drop publication {quoted(name)}".encode())
     return True
 
 
@@ -206,5 +213,6 @@ def _read(connection: Connection, name: str) -> Publication:
     return found
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """As an SQL identifier."""
     return sql.Identifier(name).as_string()
