@@ -24,6 +24,7 @@ from tests.bench import orders
 CONFIG = """
 [source]
 dsn = "{dsn}"
+slot = "{name}"
 [snapshot]
 mode = "{mode}"
 [warehouses.local]
@@ -54,7 +55,7 @@ class Bench:
     def config(self, name: str, mode: str) -> Path:
         path = self.folder / f"{name}.toml"
         warehouse = self.folder / f"{name}.duckdb"
-        path.write_text(CONFIG.format(dsn=self.server.dsn(name), mode=mode, path=warehouse))
+        path.write_text(CONFIG.format(name=name, dsn=self.server.dsn(name), mode=mode, path=warehouse))
         return path
 
     def line(self, config: Path, until: str) -> Figures:

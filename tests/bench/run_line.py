@@ -18,7 +18,7 @@ from cdc.daemon import Daemon
 
 def main() -> None:
     begun = time.monotonic()
-    daemon = Daemon(config_file.load(Path(sys.argv[1])), until=sys.argv[2])  # type: ignore[arg-type]
+    daemon = Daemon(config_file.load(Path(sys.argv[1]), {}), until=sys.argv[2])  # type: ignore[arg-type]
     streaming: list[float] = []
     watcher = threading.Thread(target=lambda: streaming.append(_when_streaming(daemon)), daemon=True)
     watcher.start()
