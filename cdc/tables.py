@@ -1,10 +1,10 @@
 """Tables: how the shape of one is put together, and the states that a captured table goes through.
 
-A `Table` has two sources. The stream's Relation message is exact for its place in the stream, but names only columns, types and
-the replica identity. The catalog knows the primary key, NOT NULL and defaults, but as of now: it may be ahead of the stream by
-any amount of DDL. So the columns and the identity are always the stream's; from the catalog comes what it says of
-columns that are still the same, and a primary key only where the stream bears it out. A snapshot, which has no Relation message,
-makes one from the catalog (`relation_from_facts`), so that both build equal tables.
+A `Table` has two sources. The stream's Relation message is exact for its place in the stream, but names only columns,
+types and the replica identity. The catalog knows the primary key, NOT NULL and defaults, but as of now: it may be
+ahead of the stream by any amount of DDL. So the columns and the identity are always the stream's; from the catalog
+comes what it says of columns that are still the same, and a primary key where the stream does not contradict it. A
+snapshot, which has no Relation message, makes one from the catalog, so that both build equal tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from cdc.source.messages import RelationColumn, RelationMessage
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """A column as the catalog has it now. `generated`: pg_attribute.attgenerated ('' none, 's' stored, 'v' virtual)."""
+    """A column as the catalog has it now. The fields are those of `cdc.schema.Column`, and
+    `generated`: pg_attribute.attgenerated ('' not at all, 's' stored, 'v' virtual).
+    """
 
     name: str
     attnum: int
@@ -30,6 +32,7 @@ class ColumnFacts:
     nullable: bool = True
     default: str | None = None
     generated: str = ""
+    missing: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def _column(column: RelationColumn, now: ColumnFacts | None, types: Mapping[int,
         nullable=now.nullable,
         default=None if now.generated else now.default,
         attnum=now.attnum,
+        missing=now.missing,
     )
 
 
@@ -120,13 +124,15 @@ def relation_from_facts(
     published = tuple(
         RelationColumn(column.name, column.type_oid, column.typmod, key=column.name in identity)
         for column in facts.columns
-        if (column.name in columns if columns is not None else not column.generated or column.generated in generated)
+        if (column.name in columns if columns is not None else column.generated in ("", *generated))
     )
     return RelationMessage(facts.oid, facts.schema, facts.name, facts.replica_identity, published)
 
 
 TableState: TypeAlias = Literal["new", "copying", "catching_up", "live", "parked"]
-TableEvent: TypeAlias = Literal["copy_skipped", "copy_started", "copy_finished", "caught_up", "refused", "resync"]
+TableEvent: TypeAlias = Literal[
+    "copy_skipped", "copy_started", "copy_finished", "caught_up", "refused", "resync"
+]
 
 TRANSITIONS: dict[TableState, dict[TableEvent, TableState]] = {
     # Captured, and nothing done yet. Given at start to every table without progress; lives in memory.
@@ -146,5 +152,6 @@ def advance(state: str, event: str) -> TableState:
     """The state after the event. Raises ValueError for an event that the state does not know."""
     after: Mapping[str, TableState] = TRANSITIONS.get(state, {})  # type: ignore[call-overload]
     if event not in after:
-        raise ValueError(f"a table that is {state!r} cannot meet {event!r}; it knows {', '.join(after) or 'nothing'}")
+        known = ", ".join(after) or "nothing"
+        raise ValueError(f"a table that is {state!r} cannot meet {event!r}; it knows {known}")
     return after[event]
