@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.duckdb.settings import Settings
 
 if TYPE_CHECKING:
-    from cdc.preflight import Check
-
+    from cdc.check import Check
     from connectors.duckdb.warehouse import DuckDBWarehouse
 
-__all__ = ["REQUIRES", "Settings", "connect", "describe", "preflight"]
+__all__ = ["REQUIRES", "Settings", "connect", "describe", "exists", "preflight"]
 
 REQUIRES = ("duckdb", "pyarrow")
 
@@ -27,6 +27,11 @@ def connect(settings: Settings, name: str) -> DuckDBWarehouse:
 def describe(settings: Settings) -> str:
     """The target in a few words."""
     return f"DuckDB {settings.path}"
+
+
+def exists(settings: Settings) -> bool:
+    """Whether there is a file."""
+    return Path(settings.path).exists()
 
 
 def preflight(settings: Settings) -> list[Check]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import duckdb
 
@@ -16,32 +17,86 @@ from connectors.duckdb.sql import Plan
 LOCKED = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 
 
+class Known(NamedTuple):
+    """An error of DuckDB's by a part of its text: what it means, and what a person does. `{path}` is the file."""
+
+    part: str
+    kind: type[TargetError]
+    why: str
+    hint: str
+
+
+KNOWN = (
+    Known(
+        "no space left",
+        TargetError,
+        "no space is left on the disk",
+        "free some beside {path} and start again",
+    ),
+    Known(
+        "disk full", TargetError, "no space is left on the disk", "free some beside {path} and start again"
+    ),
+    Known(
+        "max_temp_directory_size",
+        TargetError,
+        "the disk has no room for temporary files",
+        "free some beside {path}",
+    ),
+    Known("file too large", TargetError, "a limit on the size of files was reached", "raise it (ulimit -f)"),
+    Known(
+        "permission denied", TargetError, "this user may not write it", "make {path} and its folder writable"
+    ),
+    Known("read-only", TargetError, "it can only be read", "make {path} and its folder writable"),
+    Known(
+        "no such file or directory",
+        TargetError,
+        "its folder does not exist",
+        "create it, or correct the path",
+    ),
+    Known(
+        "is a directory",
+        TargetError,
+        "it is a folder",
+        "let path name a file, such as {path}/warehouse.duckdb",
+    ),
+    Known(
+        "not a valid duckdb",
+        TargetError,
+        "the file is not a DuckDB database",
+        "move it away, or correct the path",
+    ),
+    Known("version number", TargetError, "a newer DuckDB wrote it", "pip install --upgrade duckdb"),
+    Known("newer version", TargetError, "a newer DuckDB wrote it", "pip install --upgrade duckdb"),
+    Known(
+        "corrupt",
+        TargetError,
+        "the file is damaged",
+        "restore it from a copy, or move it away and copy the tables anew",
+    ),
+    Known(
+        "different configuration",
+        TargetError,
+        "this process has it open already, with other settings",
+        "close it",
+    ),
+)
+
+
 def classify(error: Exception, *, what: str, path: str, where: str = "") -> CdcError:
-    """The error for a person, for whatever DuckDB raised."""
+    """The error for a person, for whatever DuckDB raised; what is not known to pass by itself is not tried again."""
     text = str(error).split("\n")[0]
-    lower = text.lower()
     place = where or path
-    if "lock" in lower and isinstance(error, duckdb.IOException):
+    if isinstance(error, duckdb.IOException) and "set lock" in text:
         return locked(text, path)
-    if "no space left" in lower or "disk full" in lower or "max_temp_directory_size" in lower:
-        hint = f"free space beside {path} and start again"
-        return TargetError(what, why="no space is left on the disk", where=place, hint=hint)
+    for known in KNOWN:
+        if known.part in text.lower():
+            return known.kind(what, why=known.why, where=place, hint=known.hint.format(path=path))
     if isinstance(error, duckdb.OutOfMemoryException):
-        return TargetError(
-            what,
-            why="DuckDB's memory limit was reached",
-            where=place,
-            hint="raise memory_limit, or lower batch_rows",
-        )
-    if isinstance(error, (duckdb.IOException, duckdb.PermissionException)):
-        if "permission denied" in lower or "read-only" in lower:
-            return TargetError(
-                what, why=text, where=place, hint=f"make {path} and its folder writable for this user"
-            )
-        return TargetUnavailable(what, why=text, where=place)
+        hint = "raise memory_limit, or lower batch_rows"
+        return TargetError(what, why="DuckDB's memory limit was reached", where=place, hint=hint)
     if is_about_a_value(error):
         return ValueRefused(what, why="DuckDB refused a value", where=place, rule="unrepresentable")
-    if isinstance(error, duckdb.TransactionException):
+    if isinstance(error, duckdb.IOException | duckdb.TransactionException):
         return TargetUnavailable(what, why=text, where=place)
     if isinstance(error, duckdb.ConstraintException):
         return TargetError(what, why=f"{text}: rows have NULL where the target forbids it", where=place)
@@ -62,7 +117,7 @@ def locked(text: str, path: str) -> TargetUnavailable:
     """Another process has the file open; DuckDB says which."""
     holder = LOCKED.search(text)
     who = f"by process {holder[2]} ({holder[1]})" if holder else "by another process"
-    hint = f"end it (ps -p {holder[2]} shows it)" if holder else "end it"
+    hint = f"end that process; `ps -p {holder[2]} -o args` shows what it is" if holder else "end that process"
     return TargetUnavailable("the DuckDB file is in use", why=f"it is held {who}", where=path, hint=hint)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
+from cdc.check import Check
 from cdc.errors import CdcError
 from connectors.duckdb import failures
 from connectors.duckdb.settings import Settings
@@ -39,3 +42,28 @@ def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str
         "TimeZone": "UTC",  # as the source's session, so that times are text for text the same
         "autoinstall_known_extensions": False,  # nothing is fetched from the network behind one's back
     }
+
+
+def check_file(settings: Settings) -> list[Check]:
+    """Look at the file by reading it, and at the right to write it."""
+    path = Path(settings.path)
+    name = f"DuckDB {settings.path}"
+    if not path.exists():
+        return [_check_folder(name, path.absolute().parent)]
+    try:
+        duckdb.connect(settings.path, read_only=True).close()
+    except duckdb.Error as error:
+        known = failures.classify(error, what=WHAT, path=settings.path)
+        return [Check(name, "fail", f"{known.what}: {known.why}", known.hint)]
+    for each in (path, path.absolute().parent):
+        if not os.access(each, os.W_OK):
+            return [Check(name, "fail", f"{each} cannot be written by this user", f"chmod u+w {each}")]
+    return [Check(name, "ok", f"{path.stat().st_size / 1e6:.1f} MB, not in use")]
+
+
+def _check_folder(name: str, folder: Path) -> Check:
+    if not folder.is_dir():
+        return Check(name, "fail", f"the folder {folder} does not exist", f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check(name, "fail", f"{folder} cannot be written by this user", f"chmod u+w {folder}")
+    return Check(name, "ok", "will be created")

@@ -43,8 +43,8 @@ class DuckDBWarehouse:
         self._settings = settings
         self._name = name
         self._closed = self._open = False
-        self._database: str = connection.execute("SELECT current_database()").fetchall()[0][0]
-        self._marks = Marks(connection, self._database)
+        self.database: str = connection.execute("SELECT current_database()").fetchall()[0][0]
+        self._marks = Marks(connection, self.database)
         self._merger = Merger(connection)
         self._plans: dict[str, Plan] = {}
 
@@ -56,7 +56,7 @@ class DuckDBWarehouse:
         if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
             return
         with self._transaction(CREATE, table.full_name):
-            plan = catalog.evolve(self._connection, self._database, table, self._settings)
+            plan = catalog.evolve(self._connection, self.database, table, self._settings)
             self._merger.look(plan)
             self._plans[table.full_name] = plan
 
@@ -75,7 +75,11 @@ class DuckDBWarehouse:
     def view(self) -> View:
         from connectors.duckdb.view import DuckDBView
 
-        return DuckDBView(self._connection.cursor(), self._database, self._settings)
+        return DuckDBView(self.cursor(), self.database, self._settings)
+
+    def cursor(self) -> DuckDBPyConnection:
+        """A second connection to the same database, which sees what is committed; for tests and views."""
+        return self._connection.cursor()
 
     def close(self) -> None:
         if not self._closed:

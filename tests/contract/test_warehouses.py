@@ -1,0 +1,66 @@
+"""The contract of warehouses, put to each of ours: one class per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cdc.events import Row
+from cdc.interfaces import Warehouse
+from cdc.schema import LogicalType, Table
+from cdc.testing.contract import WarehouseContract
+from cdc.testing.memory import MemoryWarehouse
+from cdc.testing.targets import Target
+from connectors import duckdb
+from connectors.duckdb.catalog import read_plan
+from connectors.duckdb.warehouse import DuckDBWarehouse
+from connectors.sql import quote
+
+
+class MemoryTarget(Target):
+    """Refuses no value: it keeps texts."""
+
+    def __init__(self) -> None:
+        self.warehouse = MemoryWarehouse()
+
+    def open(self) -> Warehouse:
+        return self.warehouse
+
+    def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
+        stored = self.warehouse.tables[table.full_name]
+        return [tuple(row[name] for name in table.column_names) for row in stored.rows.values()]
+
+
+class DuckDBTarget(Target):
+    """Read back as text, through the inverse of what loaded it."""
+
+    refused = (LogicalType("numeric", precision=5, scale=2), b"1.2345")
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = duckdb.Settings(path=str(folder / "warehouse.duckdb"))
+
+    def open(self) -> Warehouse:
+        return duckdb.connect(self.settings, "contract")
+
+    def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
+        assert isinstance(warehouse, DuckDBWarehouse)
+        with warehouse.cursor() as cursor:
+            plan = read_plan(cursor, warehouse.database, table, self.settings)
+            assert plan is not None
+            texts = [c.text_of(quote(name)) for c, name in zip(plan.columns, table.column_names, strict=True)]
+            found = cursor.execute(f"SELECT {', '.join(texts)} FROM {plan.target}").fetchall()
+        return [tuple(None if text is None else text.encode() for text in row) for row in found]
+
+
+class TestMemory(WarehouseContract):
+    @pytest.fixture
+    def target(self) -> Target:
+        return MemoryTarget()
+
+
+class TestDuckDB(WarehouseContract):
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> Target:
+        return DuckDBTarget(tmp_path)
