@@ -18,7 +18,7 @@ from cdc.errors import ConfigError
 from cdc.interfaces import Warehouse
 
 if TYPE_CHECKING:
-    from cdc.preflight import Check
+    from cdc.check import Check
 
 GROUP = "cdc.connectors"
 
@@ -39,6 +39,9 @@ class Connector(Protocol):
 
     def describe(self, settings: Any) -> str:
         """The target in a few words, for people; no secrets."""
+
+    def exists(self, settings: Any) -> bool:
+        """Whether there is a target to look at; `connect` would make what is missing. Cheap, and never raises."""
 
     def preflight(self, settings: Any) -> Sequence[Check]:
         """What can be found wrong with the target without changing it."""

@@ -1,0 +1,1 @@
+"""The commands of `cdc`, one file each: arguments and help, then what a person sees."""

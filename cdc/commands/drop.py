@@ -1,0 +1,64 @@
+"""`cdc drop`: leaves the source as if there had never been a cdc."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cdc import registry
+from cdc.ask import ask_status
+from cdc.commands import screen
+from cdc.commands.options import ConfigFile, settings
+from cdc.config import Config
+from cdc.errors import CdcError, ConfigError
+
+
+def drop(
+    config_file: ConfigFile = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove the replication slot and the publication from the source.
+
+    From then on the source keeps no WAL for us, and its changes can no longer be followed: a later `cdc
+    run` copies all tables again. A publication that cdc did not make is left alone, and so is everything in
+    the warehouses.
+
+    Example:
+
+      cdc drop --yes
+    """
+    config = settings(config_file)
+    if ask_status(config) is not None:
+        raise CdcError(
+            "a daemon is streaming from the slot", where=config.http.listen, hint="stop `cdc run` first"
+        )
+    if not yes:
+        _ask(config)
+    from cdc.source.connect import Side
+    from cdc.source.slot import drop_slot
+
+    side = Side(config.source)
+    try:
+        found = side.run("cannot drop the slot", lambda connection: drop_slot(connection, config.source))
+    finally:
+        side.close()
+    slot = config.source.slot
+    screen.out.print(f"dropped slot {slot} and its publication" if found else f"there was no slot {slot}")
+    for name, each in config.warehouses.items():
+        target = registry.load(each.kind).describe(each)
+        screen.out.print(f"left as it is: warehouse {name}, {target}, with the tables and the schema _cdc")
+
+
+def _ask(config: Config) -> None:
+    from cdc.source.connect import where
+
+    if not sys.stdin.isatty():
+        raise ConfigError("this cannot be undone, and nobody can be asked", hint="add --yes")
+    slot, publication = config.source.slot, config.source.publication
+    screen.err.print(f"This drops slot {slot} and publication {publication} at {where(config.source)}.")
+    screen.err.print(
+        "The changes from now on are lost for the warehouses; a later `cdc run` copies all tables again."
+    )
+    typer.confirm("Drop them?", abort=True, err=True)

@@ -1,0 +1,93 @@
+"""Status without a daemon: what the source says of the slot, and the target of itself if nobody has it open."""
+
+from __future__ import annotations
+
+from cdc import __version__, registry
+from cdc.config import Config
+from cdc.errors import CdcError
+from cdc.interfaces import Checkpoint
+from cdc.lsn import format_lsn
+from cdc.source.catalog import Catalog
+from cdc.source.connect import Connection, Side, where
+from cdc.source.slot import SlotInfo, read_position, read_slot
+from cdc.source.snapshot import decode_progress
+from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
+
+
+def look(config: Config) -> Status:
+    """What can be seen from here; `error` says what cannot, and why."""
+    side = Side(config.source)
+    try:
+        source, tables = side.run(
+            "cannot read the source's state", lambda connection: _source(connection, config)
+        )
+    finally:
+        side.close()
+    problems: list[str] = []
+    warehouses = [_warehouse(config, name, tables, problems) for name in config.warehouses]
+    return Status(
+        version=__version__,
+        state="stopped",
+        source=source,
+        tables=list(tables.values()),
+        warehouses=warehouses,
+        error="\n".join(problems),
+    )
+
+
+def _source(connection: Connection, config: Config) -> tuple[SourceStatus, dict[str, TableStatus]]:
+    settings = config.source
+    catalog = Catalog(connection, exclude_columns=settings.exclude_columns, publication="")
+    tables = {str(table): TableStatus(name=str(table), state="new") for table in catalog.captured(settings)}
+    status = SourceStatus(
+        slot=settings.slot, publication=settings.publication, plugin=settings.plugin, server=where(settings)
+    )
+    slot = read_slot(connection, settings.slot)
+    if slot is not None:
+        _fill(status, slot, read_position(connection))
+    return status, tables
+
+
+def _fill(status: SourceStatus, slot: SlotInfo, current: int) -> None:
+    status.confirmed_lsn = format_lsn(slot.confirmed_lsn)
+    status.current_lsn = format_lsn(current)
+    status.behind_bytes = max(0, current - slot.confirmed_lsn)
+    if slot.restart_lsn is not None:
+        status.restart_lsn = format_lsn(slot.restart_lsn)
+        status.retained_bytes = max(0, current - slot.restart_lsn)
+    status.wal_status = slot.wal_status
+    status.active = slot.active_pid is not None
+
+
+def _warehouse(
+    config: Config, name: str, tables: dict[str, TableStatus], problems: list[str]
+) -> WarehouseStatus:
+    """Opens the target only if it is there: looking must not make one."""
+    settings = config.warehouses[name]
+    connector = registry.load(settings.kind)
+    status = WarehouseStatus(name=name, kind=settings.kind, target=connector.describe(settings))
+    if not connector.exists(settings):
+        return status
+    try:
+        warehouse = connector.connect(settings, name)
+    except CdcError as error:
+        problems.append(f"warehouse {name}: {error}")
+        return status
+    try:
+        state = warehouse.state()
+    finally:
+        warehouse.close()
+    for mark in state.marks.values():
+        status.applied_lsn = format_lsn(mark.position.commit_lsn)
+    _copied(state, tables)
+    return status
+
+
+def _copied(state: Checkpoint, tables: dict[str, TableStatus]) -> None:
+    for name, table in tables.items():
+        progress = decode_progress(state.controls, name)
+        table.rows_copied = progress.rows
+        if progress.done:
+            table.state = "live"
+        elif progress.rows:
+            table.state = "copying"

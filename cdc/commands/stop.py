@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once. Nothing is lost by either."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from cdc.commands.screen import err
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def stop_on_signals(doing: str = "applying what was received") -> Iterator[threading.Event]:
+    """An event that is set by the first signal. For the main thread."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # unwinding would wait for the very things that do not end
+        stop.set()
+        if number == signal.SIGINT:
+            err.print(f"\nstopping: {doing}; once more to end at once", style="dim")
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""`cdc demo`: a shop on a PostgreSQL of its own, replicated into DuckDB while it does business."""
