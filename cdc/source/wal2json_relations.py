@@ -24,7 +24,7 @@ from cdc.tables import TableFacts
 FactsOf: TypeAlias = Callable[[str, str], TableFacts | None]
 """The catalog's facts of a table, by schema and name; None: it is gone."""
 
-FIRST_MADE_UP_OID = 1 << 32  # for tables that are gone: past every real one
+FIRST_MADE_UP_OID = 0xFFFF_FFFF  # for tables that are gone, counted down: where no server gets to
 
 OID = 0xFFFFFFFF  # what is left of a number that was printed with a sign
 
@@ -108,7 +108,7 @@ class Relations:
     def __init__(self, facts_of: FactsOf) -> None:
         self._facts_of = facts_of
         self._known: dict[tuple[str, str], Known] = {}
-        self._made_up = count(FIRST_MADE_UP_OID)
+        self._made_up = count(FIRST_MADE_UP_OID, -1)
 
     def get(self, record: Record) -> Known | None:
         """The record's relation, if there is one and it agrees."""
