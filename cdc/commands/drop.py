@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from cdc.commands import screen
 from cdc.commands.options import ConfigFile, settings
 from cdc.config import Config
 from cdc.errors import CdcError, ConfigError
+from cdc.interfaces import Checkpoint, Warehouse
 
 
 def drop(
@@ -22,7 +24,7 @@ def drop(
     """Remove the replication slot and the publication from the source.
 
     From then on the source keeps no WAL for us, and its changes can no longer be followed: a later `cdc
-    run` copies all tables again. A publication that cdc did not make is left alone, and so is everything in
+    run` copies all tables again. A publication that cdc did not make is left alone, and so are the tables in
     the warehouses.
 
     Example:
@@ -47,8 +49,18 @@ def drop(
     slot = config.source.slot
     screen.out.print(f"dropped slot {slot} and its publication" if found else f"there was no slot {slot}")
     for name, each in config.warehouses.items():
-        target = registry.load(each.kind).describe(each)
-        screen.out.print(f"left as it is: warehouse {name}, {target}, with the tables and the schema _cdc")
+        connector = registry.load(each.kind)
+        with closing(connector.connect(each, name)) as warehouse:
+            forget(warehouse)
+        target = connector.describe(each)
+        screen.out.print(
+            f"warehouse {name}, {target}: the tables are left, where they came from is forgotten"
+        )
+
+
+def forget(warehouse: Warehouse) -> None:
+    """Take back what the warehouse says of its origin and of finished copies: a later run copies all tables again."""
+    warehouse.commit(Checkpoint(controls=dict.fromkeys(warehouse.state().controls, b"")))
 
 
 def _ask(config: Config) -> None:
