@@ -6,11 +6,12 @@ for any implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from cdc.digest import Forms
 from cdc.events import Event, Row
 from cdc.fold import Key, Merge
 from cdc.lsn import START, Position
@@ -121,24 +122,43 @@ class Warehouse(Protocol):
 
 
 class Digest(msgspec.Struct, frozen=True):
-    """`rows` rows whose hashes (see `cdc.digest`) add up to `total`."""
+    """`rows` rows whose numbers (see `cdc.digest`) add up to `total`."""
 
     rows: int
     total: int
 
 
+class Hashed(NamedTuple):
+    """What `cdc verify` compares of one row. Ordered as the sides of a comparison give them."""
+
+    key_hash: str
+    row_hash: str
+    key: str
+
+
 class View(Protocol):
-    """The target as of one moment. Used by one thread; `cdc verify` compares it with the source (see `cdc.digest`)."""
+    """The target as of one moment. Used by one thread at a time; `cdc verify` compares it with the source by the rules of
+    `cdc.digest`.
 
-    def digests(self, table: Table) -> Mapping[int, Digest] | None:
-        """Per bucket of keys (0–255) how many rows there are and their summed hash; None: there is no such table."""
+    `table` is the source's shape. Columns that only the target has are left out; of one that it has not got yet, all values
+    are the column's `missing`. Raises TargetError.
+    """
 
-    def hashes(self, table: Table, bucket: int) -> Iterable[tuple[str, str]]:
-        """Of one bucket, each row's key text and row hash."""
+    def forms(self, table: Table) -> Forms | None:
+        """The form in which each column's values can be told; None: there is no such table."""
+
+    def digests(self, table: Table) -> Mapping[int, Digest]:
+        """Per bucket that has rows, how many there are and the sum of their numbers."""
+
+    def hashes(self, table: Table, buckets: Collection[int], below: str) -> Generator[Hashed]:
+        """Rows of these buckets whose key hash is less than `below`, in order. The caller closes it."""
 
     def close(self) -> None:
         """Let go of the picture. May be called twice."""
 
 
-Lookup = Callable[[Table, Sequence[Key]], Iterable[Row]]
-"""Selects rows by key from the source, complete; a key that is gone there gives none."""
+Lookup = Callable[[Table, Sequence[Key], Collection[int]], Iterable[Row]]
+"""Selects rows by key from the source, complete; a key that is gone there gives none.
+
+Given the transactions (xids) that the keys come from: their effects are visible in what is selected.
+"""
