@@ -30,7 +30,8 @@ EXTENSION_KINDS = frozenset(
 )
 FIRST_OWN_OID = 16384  # types below it come with initdb
 
-BASE, DOMAIN, ENUM, COMPOSITE, RANGE, MULTIRANGE, PSEUDO = "b", "d", "e", "c", "r", "m", "p"  # pg_type.typtype
+# pg_type.typtype
+BASE, DOMAIN, ENUM, COMPOSITE, RANGE, MULTIRANGE = "b", "d", "e", "c", "r", "m"
 
 UNKNOWN = LogicalType("unknown")
 
@@ -92,7 +93,7 @@ def _modified(kind: str, typmod: int, element: LogicalType | None = None) -> Log
         return LogicalType(kind, element=element)
     if kind == "numeric" and typmod >= _HEADER:
         packed = typmod - _HEADER
-        scale = (packed & 0x7FF ^ 0x400) - 0x400  # 11 bits with a sign since PostgreSQL 15; 10 bits without before
+        scale = (packed & 0x7FF ^ 0x400) - 0x400  # 11 bits, and a sign since PostgreSQL 15
         return LogicalType(kind, precision=packed >> 16 & 0xFFFF, scale=scale)
     if kind in ("varchar", "char") and typmod >= _HEADER:
         return LogicalType(kind, length=typmod - _HEADER)

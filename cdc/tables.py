@@ -59,7 +59,8 @@ class TableFacts:
         """The columns of the replica identity."""
         if self.replica_identity == FULL:
             return frozenset(column.name for column in self.columns)
-        return frozenset({DEFAULT: self.primary_key, INDEX: self.identity_index}.get(self.replica_identity, ()))
+        chosen = {DEFAULT: self.primary_key, INDEX: self.identity_index}
+        return frozenset(chosen.get(self.replica_identity, ()))
 
 
 def build_table(
@@ -134,17 +135,20 @@ TableEvent: TypeAlias = Literal[
     "copy_skipped", "copy_started", "copy_finished", "caught_up", "refused", "resync"
 ]
 
+# A table can be refused at any time, and a person may have it copied again at any time.
+_ALWAYS: dict[TableEvent, TableState] = {"refused": "parked", "resync": "new"}
+
 TRANSITIONS: dict[TableState, dict[TableEvent, TableState]] = {
     # Captured, and nothing done yet. Given at start to every table without progress; lives in memory.
-    "new": {"copy_started": "copying", "copy_skipped": "live", "refused": "parked"},
-    # The snapshot is reading it. Set by the snapshot; survives a restart as progress, from which the copy resumes.
-    "copying": {"copy_started": "copying", "copy_finished": "catching_up", "refused": "parked", "resync": "new"},
-    # Copied; changes committed while it was copied are on their way. Set with the last chunk; after a restart: live.
-    "catching_up": {"copy_started": "copying", "caught_up": "live", "refused": "parked", "resync": "new"},
+    "new": {**_ALWAYS, "copy_started": "copying", "copy_skipped": "live"},
+    # The snapshot reads it. Set by the snapshot; survives a restart as progress, from which the copy resumes.
+    "copying": {**_ALWAYS, "copy_started": "copying", "copy_finished": "catching_up"},
+    # Copied, and changes made meanwhile are on their way. Set with the last chunk; after a restart: live.
+    "catching_up": {**_ALWAYS, "copy_started": "copying", "caught_up": "live"},
     # As of every commit that is applied. Survives a restart.
-    "live": {"copy_started": "copying", "caught_up": "live", "refused": "parked", "resync": "new"},
-    # Set aside with a reason, because going on would lose or alter something. Survives a restart; only a person ends it.
-    "parked": {"copy_started": "copying", "refused": "parked", "resync": "new"},
+    "live": {**_ALWAYS, "copy_started": "copying", "caught_up": "live"},
+    # Set aside, because going on would lose or alter something. Survives a restart; only a person ends it.
+    "parked": {**_ALWAYS, "copy_started": "copying"},
 }
 
 

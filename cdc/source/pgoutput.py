@@ -131,8 +131,8 @@ def _relation(read: _Cursor) -> RelationMessage:
 
 
 def _relation_column(read: _Cursor) -> RelationColumn:
-    key = bool(read.take(1)[0] & 1)
-    return RelationColumn(read.string(), type_oid=read.integer(4), typmod=read.integer(4, signed=True), key=key)
+    key, name = bool(read.take(1)[0] & 1), read.string()
+    return RelationColumn(name, read.integer(4), read.integer(4, signed=True), key)
 
 
 def _type(read: _Cursor) -> TypeMessage:

@@ -93,7 +93,9 @@ def split(data: bytes, start: int, end: int, count: int) -> tuple[tuple[Cell, ..
             cells.append(None if kind == NULL else UNSENT)
             at += 1
         elif kind == BINARY:
-            raise BrokenMessage(f"cell {number} of {count} is binary", at, "cdc never asks for the option binary")
+            raise BrokenMessage(
+                f"cell {number} of {count} is binary", at, "the option binary was not asked for"
+            )
         elif kind < 0:
             raise BrokenMessage(f"it ends before cell {number} of {count}", at)
         else:

@@ -46,7 +46,7 @@ OPTIONS = {
     "include-pk": "1",
     "actions": "insert,update,delete,truncate",
 }
-NUMBERS_AS_TEXT = {"numeric-data-types-as-string": "1"}  # from 2.6 on; 2.5 refuses an option that it does not know
+NUMBERS_AS_TEXT = {"numeric-data-types-as-string": "1"}  # from 2.6 on; 2.5 refuses it
 
 BYTEA, FLOAT4, FLOAT8, NUMERIC = 17, 700, 701, 1700
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -158,8 +158,7 @@ def _places(record: Record, before: Known | None, facts: TableFacts | None) -> l
     generated = {column.name for column in facts.columns if column.generated} if facts else set()
     at = count()
     return [
-        place._replace(at=-1 if place.name in generated else next(at))
-        for _, place in sorted(places.items())
+        place._replace(at=-1 if place.name in generated else next(at)) for _, place in sorted(places.items())
     ]
 
 

@@ -1,6 +1,6 @@
-"""Prints the rows of `cdc/pgtypes_builtin.py` from PostgreSQL 15, 16 and 18: run it when a new version adds types.
+"""Prints the rows of `cdc/pgtypes_builtin.py` from PostgreSQL 15, 16 and 18.
 
-    python -m tests.golden.make_pgtypes > rows.txt
+`python -m tests.golden.make_pgtypes`, when a new version adds types.
 """
 
 from __future__ import annotations
