@@ -106,10 +106,10 @@ class Book(CopyObserver):
 
     def target(self, name: str, description: str, mark: Mark | None) -> None:
         """What an applier starts from."""
-        status = self._warehouses[name].status
-        status.target = description
+        pen = self._warehouses[name]
+        pen.status.target = description
         if mark is not None:
-            status.applied_lsn = format_lsn(mark.position.commit_lsn)
+            pen.starts_from(mark.position.commit_lsn)
 
     def applied(self, name: str) -> Callable[[Batch, Sequence[Merge]], None]:
         """The applier's note for the warehouse `name`, to be called after each batch."""
@@ -165,6 +165,10 @@ class _Pen:
         self._applied_us = 0
         self._applied_lsn: Lsn = 0
 
+    def starts_from(self, lsn: Lsn) -> None:
+        self._applied_lsn = max(self._applied_lsn, lsn)
+        self.status.applied_lsn = format_lsn(self._applied_lsn)
+
     def applied(self, batch: Batch, merges: Sequence[Merge], now: float) -> None:
         status = self.status
         rows = sum(sum(merge.counts.values()) for merge in merges)
@@ -172,7 +176,9 @@ class _Pen:
         if batch.checkpoint is None:
             return
         (mark,) = batch.checkpoint.marks.values()
-        self._applied_lsn = mark.position.commit_lsn
+        self._applied_lsn = max(
+            self._applied_lsn, mark.position.commit_lsn
+        )  # a copy may come before any commit
         status.applied_lsn = format_lsn(self._applied_lsn)
         lag = 0.0
         if batch.commit_us:

@@ -77,7 +77,7 @@ class Daemon:
         try:
             line.run(stop)
         finally:
-            self._streamed = self._streamed or line.streaming.is_set()
+            self._streamed = self._streamed or line.streamed
 
     def _may_pass(self, error: BaseException) -> bool:
         return isinstance(error, CdcError) and error.retriable and self._streamed

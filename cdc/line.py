@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Literal
@@ -21,13 +22,14 @@ from cdc.applier import run_applier
 from cdc.book import Book
 from cdc.config import Config
 from cdc.errors import CdcError, ConfigError
-from cdc.interfaces import Lookup, View, Warehouse
-from cdc.lsn import Lsn, format_lsn
+from cdc.interfaces import Checkpoint, Lookup, Mark, View, Warehouse
+from cdc.lsn import Lsn, Position, format_lsn
 from cdc.memory import MemoryPublisher, MemorySubscriber
-from cdc.origin import check_origin
-from cdc.reader import Barrier, Reader
+from cdc.origin import check_origin, unseen
+from cdc.progress import decode_progress
+from cdc.reader import Barrier, Finish, Reader
 from cdc.source.capture import Capture
-from cdc.source.snapshot import ShownAlready, SnapshotJob, decode_progress
+from cdc.source.snapshot import ShownAlready, SnapshotJob
 from cdc.source.stream import Stream
 
 log = structlog.get_logger()
@@ -49,6 +51,8 @@ class Line:
         self._warehouses: dict[str, Warehouse] = {}
         self.streaming = threading.Event()
         """Set while the slot streams."""
+        self.streamed = False
+        """It has streamed at some time."""
 
     def run(self, stop: threading.Event) -> None:
         """Stream until `stop` is set or `until` is met. Raises CdcError.
@@ -60,9 +64,11 @@ class Line:
             self._open_warehouses(opened)
             capture = opened.enter_context(Capture(self._config.source))
             slot = capture.ensure()
-            publisher = self._start_appliers(opened, capture)
+            states = {name: warehouse.state() for name, warehouse in self._warehouses.items()}
+            for state in states.values():
+                check_origin(state.controls, capture.origin, slot.confirmed_lsn, created=slot.created)
+            publisher = self._start_appliers(opened, capture, states)
             controls = publisher.progress()
-            check_origin(controls, capture.origin, slot.confirmed_lsn, created=slot.created)
             stream = opened.enter_context(capture.stream())
             reader = self._reader = Reader(
                 stream,
@@ -73,9 +79,19 @@ class Line:
                 drained=self._book.drained,
                 forget=capture.forget_visible,
             )
-            self._submit_jobs(reader, stream, capture, controls, opened)
+            for state in states.values():
+                reader.xids |= unseen(state.controls)
+            publisher.publish(capture.origin.confirming(slot.confirmed_lsn, reader.xids))
+            applied = max(_position(state, capture).commit_lsn for state in states.values())
+            snapshot = self._copying(reader, capture, controls, applied, stop)
+            opened.callback(snapshot.close)
+            reader.submit(snapshot)
+            if self._until != "stopped":
+                lsn = capture.current_lsn() if self._until == "caught_up" else 0
+                reader.submit(Finish(lambda: snapshot.complete, lsn, stream.stop))
             opened.enter_context(_stopping(stop, stream))
             self._book.streaming(capture.where)
+            self.streamed = True
             self.streaming.set()
             log.info("streaming", slot=slot.name, confirmed_lsn=format_lsn(slot.confirmed_lsn))
             try:
@@ -101,16 +117,20 @@ class Line:
         if self._reader is None or not self.streaming.is_set():
             raise CdcError("the stream is not running", hint="see `cdc status`")
         self._reader.submit(Barrier(lsn, reached))
-        if not done.wait(timeout):
-            with lock:
-                abandoned = not views
-            if abandoned:
-                raise CdcError(
-                    f"the stream has not reached {format_lsn(lsn)} within {timeout:.0f} s",
-                    why="it is behind, or the source has a long transaction",
-                    hint="see `cdc lag`, and try again with a longer --timeout",
-                )
-        return views
+        deadline = time.monotonic() + timeout
+        while not done.wait(0.1) and self.streaming.is_set() and time.monotonic() < deadline:
+            pass
+        with lock:
+            abandoned = not views
+        if not abandoned:
+            return views
+        if not self.streaming.is_set():
+            raise CdcError("the stream has ended", hint="see `cdc status`")
+        raise CdcError(
+            f"the stream has not reached {format_lsn(lsn)} within {timeout:.0f} s",
+            why="it is behind, or the source has a long transaction",
+            hint="see `cdc lag`, and try again with a longer --timeout",
+        )
 
     def _open_warehouses(self, opened: ExitStack) -> None:
         if not self._config.warehouses:
@@ -122,12 +142,13 @@ class Line:
             opened.callback(warehouse.close)
             self._warehouses[name] = warehouse
 
-    def _start_appliers(self, opened: ExitStack, capture: Capture) -> MemoryPublisher:
+    def _start_appliers(
+        self, opened: ExitStack, capture: Capture, states: Mapping[str, Checkpoint]
+    ) -> MemoryPublisher:
         limits = tuple(self._config.warehouses.values())
         publisher = MemoryPublisher(capture.origin.partition, self._config.transport, limits)
         threads = []
-        for name, warehouse in self._warehouses.items():
-            state = warehouse.state()
+        for name, state in states.items():
             target = registry.load(self._config.warehouses[name].kind).describe(self._config.warehouses[name])
             self._book.target(name, target, state.marks.get(capture.origin.partition))
             subscriber = publisher.subscriber()
@@ -158,14 +179,15 @@ class Line:
         except BaseException as error:  # noqa: BLE001  handed to the reader
             subscriber.fail(error)
 
-    def _submit_jobs(
+    def _copying(
         self,
         reader: Reader,
-        stream: Stream,
         capture: Capture,
         controls: Mapping[str, bytes],
-        opened: ExitStack,
-    ) -> None:
+        applied: Lsn,
+        stop: threading.Event,
+    ) -> SnapshotJob:
+        """The job that copies what is not yet copied."""
         copy = self._config.snapshot.mode == "initial"
         todo = []
         for table in capture.tables:
@@ -173,20 +195,21 @@ class Line:
             self._book.captured(str(table), copied=progress.done or not copy, rows=progress.rows)
             if progress.shown:
                 reader.skips.append(ShownAlready(str(table), progress))
-            if not progress.done:
+            if copy and not progress.done:
                 todo.append((table.schema, table.name))
-        snapshot = SnapshotJob(
+        return SnapshotJob(
             capture,
-            todo if copy else [],
+            todo,
             controls,
             chunk_rows=self._config.snapshot.chunk_rows,
             observer=self._book,
+            not_before=applied,
+            stopping=stop.is_set,
         )
-        opened.callback(snapshot.close)
-        reader.submit(snapshot)
-        if self._until != "stopped":
-            lsn = capture.current_lsn() if self._until == "caught_up" else 0
-            reader.submit(_Finish(snapshot, lsn, stream))
+
+
+def _position(state: Checkpoint, capture: Capture) -> Position:
+    return state.marks.get(capture.origin.partition, Mark()).position
 
 
 def _tune_interpreter() -> None:
@@ -194,21 +217,6 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
-
-
-class _Finish:
-    """A job that ends the stream once the snapshot is complete and an LSN is reached."""
-
-    def __init__(self, snapshot: SnapshotJob, lsn: Lsn, stream: Stream) -> None:
-        self._snapshot, self._lsn, self._stream = snapshot, lsn, stream
-
-    def due(self, reader: Reader) -> bool:
-        return self._snapshot.complete and reader.received >= self._lsn
-
-    def step(self, reader: Reader) -> bool:
-        reader.flush()
-        self._stream.stop()
-        return True
 
 
 @contextmanager

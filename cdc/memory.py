@@ -54,7 +54,6 @@ class MemoryPublisher:
         self._events: list[Event] = []
         self._controls: dict[str, bytes] = {}
         self._rows = self._size = self._commit_us = 0
-        self._soft_limit = self._batch_rows
         self._opened = 0.0
 
     def publish(self, event: Event) -> None:
@@ -112,16 +111,17 @@ class MemoryPublisher:
         )
         with self._changed:
             self._handed += 1
+            while not all(self._has_room(subscriber, weight) for subscriber in self._subscribers):
+                self._check()
+                self._changed.wait()
             for subscriber in self._subscribers:
-                while (
-                    subscriber.weight and subscriber.weight + weight > self._max_bytes and not self._failure
-                ):
-                    self._check()
-                    self._changed.wait()
                 subscriber.waiting.append((self._handed, weight, batch))
                 subscriber.weight += weight
             self._check()
             self._changed.notify_all()
+
+    def _has_room(self, subscriber: MemorySubscriber, weight: int) -> bool:
+        return not subscriber.weight or subscriber.weight + weight <= self._max_bytes
 
     def flush(self) -> None:
         if self._events or self._controls:

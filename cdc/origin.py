@@ -1,13 +1,13 @@
 """Where a warehouse's rows come from: which server and slot, and how far that slot had been confirmed.
 
-It is kept in the warehouse as a control record, written before each confirmation. So at start it can be seen whether slot and
-warehouse still belong together: a slot ahead of the record was confirmed (or made) by somebody else, and changes are missing.
-Pure.
+It is kept in the warehouse as a control record, written before the first row and before each confirmation. So at start it can
+be seen whether slot and warehouse still belong together: a slot ahead of the record was confirmed (or made) by somebody else,
+and changes are missing. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -30,9 +30,12 @@ class Origin(msgspec.Struct, frozen=True):
         """The name of the stream in checkpoints: marks of one server mean nothing to another."""
         return f"{self.system_identifier}/{self.database}"
 
-    def confirming(self, lsn: Lsn) -> Control:
-        """To be made durable before `lsn` is confirmed."""
-        record = _Record(self.system_identifier, self.database, self.slot, format_lsn(lsn))
+    def confirming(self, lsn: Lsn, unseen: Iterable[int] = ()) -> Control:
+        """To be made durable before `lsn` is confirmed.
+
+        `unseen`: transactions below it that other sessions of the server may not see yet.
+        """
+        record = _Record(self.system_identifier, self.database, self.slot, format_lsn(lsn), sorted(unseen))
         return Control(ORIGIN, msgspec.json.encode(record))
 
 
@@ -41,6 +44,13 @@ class _Record(msgspec.Struct):
     database: str
     slot: str
     confirmed: str
+    unseen: list[int] = []
+
+
+def unseen(controls: Mapping[str, bytes]) -> set[int]:
+    """Transactions that will not be streamed again, and that a copy must see before it is believed."""
+    value = controls.get(ORIGIN)
+    return set(msgspec.json.decode(value, type=_Record).unseen) if value else set()
 
 
 RECOPY = "`cdc drop`, then `cdc run`: it makes a new slot and copies the tables again"

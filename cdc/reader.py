@@ -68,7 +68,7 @@ class Reader:
         self.confirmed: Lsn = 0
         self.idle = False
         self.xids: set[int] = set()
-        """Transactions published lately; `forget` drops those that every snapshot now shows."""
+        """Transactions published that other sessions may not see yet; `forget` drops those that they do."""
         self.skips: list[Skip] = []
         self._origin = origin
         self._flush_interval = flush_interval
@@ -109,7 +109,9 @@ class Reader:
 
     def flush(self) -> None:
         """Wait until all that was published is durable, and let the source forget it."""
-        self.publisher.publish(self._origin.confirming(self.received))
+        if self.xids:
+            self._forget(self.xids)
+        self.publisher.publish(self._origin.confirming(self.received, self.xids))
         self.publisher.flush()
         self.confirmed = self.received
         self.stream.confirm(self.received)
@@ -136,8 +138,8 @@ class Reader:
         self._published(commit)
         if self._dirty and self._clock() - self._flushed_at >= self._flush_interval:
             self.flush()
-            if len(self.xids) > MANY_XIDS:
-                self._forget(self.xids)
+        elif len(self.xids) > MANY_XIDS:
+            self._forget(self.xids)
 
     def _idle(self, idle: Idle) -> None:
         if self._inside:
@@ -152,13 +154,14 @@ class Reader:
         self.idle = False
 
     def _work(self) -> bool:
-        """Do a piece of the first job that is due."""
+        """Do a piece of each job that is due: a barrier must not miss its place because a copy was first."""
+        worked = False
         for job in tuple(self._jobs):
             if job.due(self):
+                worked = True
                 if job.step(self):
                     self._jobs.remove(job)
-                return True
-        return False
+        return worked
 
 
 class Barrier:
@@ -174,4 +177,21 @@ class Barrier:
     def step(self, reader: Reader) -> bool:
         reader.flush()
         self._reached()
+        return True
+
+
+class Finish:
+    """A job that ends the stream once `complete()` is true and an LSN is reached."""
+
+    def __init__(self, complete: Callable[[], bool], lsn: Lsn, end: Callable[[], None]) -> None:
+        self._complete = complete
+        self._lsn = lsn
+        self._end = end
+
+    def due(self, reader: Reader) -> bool:
+        return self._complete() and reader.received >= self._lsn
+
+    def step(self, reader: Reader) -> bool:
+        reader.flush()
+        self._end()
         return True

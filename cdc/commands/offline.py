@@ -7,10 +7,10 @@ from cdc.config import Config
 from cdc.errors import CdcError
 from cdc.interfaces import Checkpoint
 from cdc.lsn import format_lsn
+from cdc.progress import decode_progress
 from cdc.source.catalog import Catalog
 from cdc.source.connect import Connection, Side, where
 from cdc.source.slot import SlotInfo, read_position, read_slot
-from cdc.source.snapshot import decode_progress
 from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
 
 

@@ -6,7 +6,8 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,11 +15,11 @@ from typing import Self
 from psycopg import sql
 
 from cdc.config import SourceSettings
-from cdc.errors import ConfigError
+from cdc.errors import ConfigError, SourceUnavailable
 from cdc.events import Row
 from cdc.fold import Key
 from cdc.interfaces import Lookup
-from cdc.lsn import Lsn, parse_lsn
+from cdc.lsn import Lsn
 from cdc.origin import Origin
 from cdc.schema import Table
 from cdc.source import connect
@@ -30,11 +31,13 @@ from cdc.source.lookup import select_rows
 from cdc.source.messages import RelationMessage, TypeMessage
 from cdc.source.pgoutput import OPTIONS
 from cdc.source.publication import TableName
-from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity
+from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
 
 MESSAGES_SINCE = 140000  # the server version whose pgoutput knows the option
+SNAPSHOT = "select pg_current_snapshot()::text"
+SEEN_WITHIN = 10.0  # seconds that a look-up waits for a commit that other sessions do not see yet
 
 
 class Capture:
@@ -106,27 +109,40 @@ class Capture:
         """Selects rows for one applier, on a connection of its own."""
         side = Side(self._settings)
 
-        def select(table: Table, keys: Sequence[Key]) -> Iterable[Row]:
+        def select(table: Table, keys: Sequence[Key], xids: Collection[int]) -> Iterable[Row]:
             what = f"cannot look up rows of {table.full_name}"
-            return side.run(what, lambda connection: list(select_rows(connection, table, keys)))
+            return side.run(what, lambda connection: self._select(connection, table, keys, xids))
 
         try:
             yield select
         finally:
             side.close()
 
-    def current_lsn(self) -> Lsn:
-        """Where the server's WAL ends now."""
-        query = "select pg_current_wal_insert_lsn()::text"
-        return self._side.run(
-            "cannot ask for the WAL's end", lambda connection: parse_lsn(_one(connection, query))
+    def _select(
+        self, connection: Connection, table: Table, keys: Sequence[Key], xids: Collection[int]
+    ) -> list[Row]:
+        deadline = time.monotonic() + SEEN_WITHIN
+        while time.monotonic() < deadline:
+            with connection.transaction():
+                connection.execute("set transaction isolation level repeatable read, read only")
+                if Snapshot.parse(_one(connection, SNAPSHOT)).shows_all(xids):
+                    return list(select_rows(connection, table, keys))
+            time.sleep(0.01)
+        raise SourceUnavailable(
+            f"cannot look up rows of {table.full_name}",
+            why="the transaction that changed them is not visible to other sessions yet",
+            hint="it waits for a synchronous standby: see synchronous_standby_names and pg_stat_replication",
+            where=self.where,
         )
+
+    def current_lsn(self) -> Lsn:
+        """What other sessions see by now commits below; the stream will reach it."""
+        return self._side.run("cannot ask for the WAL's end", read_position)
 
     def forget_visible(self, xids: set[int]) -> None:
         """Drop the transactions that every snapshot from now on shows."""
-        query = "select pg_current_snapshot()::text"
-        shown = self._side.run("cannot ask for a snapshot", lambda connection: _one(connection, query))
-        Snapshot.parse(shown).forget_old(xids)
+        shown = self._side.run("cannot ask for a snapshot", lambda connection: _one(connection, SNAPSHOT))
+        Snapshot.parse(shown).forget_shown(xids)
 
 
 def _one(connection: Connection, query: str) -> str:

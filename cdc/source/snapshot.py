@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import psycopg
+import structlog
 from psycopg import sql
 
-from cdc.errors import SourceError
-from cdc.events import Change, Chunk, Control, Truncate
-from cdc.lsn import Lsn, Position, parse_lsn
+from cdc.errors import SourceError, Stopped
+from cdc.events import Change, Chunk, Truncate
+from cdc.lsn import Lsn, Position
+from cdc.progress import Progress, decode_progress, encode_progress
 from cdc.reader import Reader
 from cdc.schema import Table
 from cdc.source.capture import Capture
@@ -27,24 +28,14 @@ from cdc.source.chunks import last_key, select_range
 from cdc.source.connect import Connection
 from cdc.source.failures import explained
 from cdc.source.lookup import from_clause
+from cdc.source.slot import read_position
 from cdc.source.visibility import Snapshot
 
+log = structlog.get_logger()
+
 PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
-CONTROL_PREFIX = "snapshot:"
-
-
-class Progress(msgspec.Struct, kw_only=True):
-    """How far one table's copy is: durable as a control record named `snapshot:<schema>.<table>`.
-
-    `after`: text of the last key copied. For a table without key, `shown` and `until` say which streamed transactions its
-    copy already holds: those that the snapshot `shown` shows, up to commit LSN `until`.
-    """
-
-    done: bool = False
-    after: list[str] | None = None
-    rows: int = 0
-    shown: str = ""
-    until: Lsn = 0
+RETRY_SECONDS = 0.01  # between two looks for a commit that other sessions do not see yet
+PATIENCE = 10.0  # seconds of looking after which a person is told
 
 
 class CopyObserver:
@@ -78,8 +69,9 @@ class ShownAlready:
 class SnapshotJob:
     """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
 
-    `progress` holds the durable control records of earlier runs: tables
-    that are done are left alone, one that was begun goes on behind its last chunk.
+    `progress` holds the durable control records of earlier runs: tables that are done are left alone, one that was begun
+    goes on behind its last chunk. Nothing is copied before the stream has passed `not_before`, which is where the warehouses
+    are: what they have applied already they do not apply again, so it must not be taken back by an older picture.
     """
 
     def __init__(
@@ -90,14 +82,19 @@ class SnapshotJob:
         *,
         chunk_rows: int,
         observer: CopyObserver,
+        not_before: Lsn = 0,
+        stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._capture = capture
+        self._not_before = not_before
+        self._stopping = stopping
         self._connection: Connection | None = None
         self._chunk_rows = chunk_rows
         self._observer = observer
         self._clock = clock
         self._rest_until = 0.0
+        self._unseen_since: float | None = None
         self._begun = ""
         self._todo: list[tuple[str, str]] = []
         self._progress: dict[str, Progress] = {}
@@ -113,6 +110,8 @@ class SnapshotJob:
 
     def due(self, reader: Reader) -> bool:
         """Between two chunks a busy stream has as long as the last one took, so that lag stays bounded."""
+        if self._todo and self._not_before and reader.received <= self._not_before:
+            return False
         return reader.idle or self._clock() >= self._rest_until
 
     def step(self, reader: Reader) -> bool:
@@ -145,9 +144,10 @@ class SnapshotJob:
                 connection.execute(lock)
                 shown = Snapshot.parse(_one(connection, "select pg_current_snapshot()::text"))
                 if not shown.shows_all(reader.xids):
-                    time.sleep(0.01)  # a commit that other sessions do not see yet: begin again
+                    self._wait_to_see(full_name)
                     return False
-                shown.forget_old(reader.xids)
+                self._unseen_since = None
+                shown.forget_shown(reader.xids)
                 table = self._capture.catalog(connection).table(schema, name)
                 self._begin(connection, table, progress)
                 if table.key:
@@ -157,13 +157,27 @@ class SnapshotJob:
         except SourceError as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
                 return False  # somebody alters the table: look again after some streaming
-            if isinstance(error.__cause__, psycopg.errors.UndefinedTable):
+            if isinstance(error.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
                 self._observer.table_gone(full_name, "the table was dropped while it was copied")
                 return True
             raise
         if progress.done:
             self._observer.copy_finished(full_name, progress.until)
         return progress.done
+
+    def _wait_to_see(self, table: str) -> None:
+        """The stream has given a commit that other sessions do not see yet: begin again in a moment."""
+        now = self._clock()
+        if self._unseen_since is None:
+            self._unseen_since = now
+        elif now - self._unseen_since > PATIENCE:
+            self._unseen_since = now
+            log.warning(
+                "copy_waits",
+                table=table,
+                why="a committed transaction is not visible to other sessions yet: it waits for a synchronous standby",
+            )
+        time.sleep(RETRY_SECONDS)
 
     def _begin(self, connection: Connection, table: Table, progress: Progress) -> None:
         if self._begun != table.full_name:
@@ -181,7 +195,8 @@ class SnapshotJob:
         source = _from(connection, table)
         bound = last_key(connection, table, source, progress.after, self._chunk_rows)
         query = select_range(table, source, progress.after, bound)
-        ended = Progress(done=bound is None, after=bound, until=_wal_lsn(connection) if bound is None else 0)
+        progress.until = read_position(connection)
+        ended = Progress(done=bound is None, after=bound)
         self._publish(connection, reader, table, query, progress, ended, first=first)
 
     def _copy_whole(
@@ -194,8 +209,9 @@ class SnapshotJob:
     ) -> None:
         """All rows at once, replacing what an interrupted copy left: without a key nothing can be upserted."""
         progress.rows = 0
+        progress.until = read_position(connection)
         query = select_range(table, _from(connection, table), None, None)
-        ended = Progress(done=True, shown=str(shown), until=_wal_lsn(connection))
+        ended = Progress(done=True, shown=str(shown))
         self._publish(connection, reader, table, query, progress, ended, first=True)
         reader.skips.append(ShownAlready(table.full_name, progress))
 
@@ -211,16 +227,17 @@ class SnapshotJob:
         first: bool,
     ) -> None:
         """Publish the rows of the query piece by piece. Only the last piece moves the durable progress."""
-        unmoved = _control(table, progress)
+        unmoved = encode_progress(table.full_name, progress)
 
         def publish(parts: list[bytes], *, last: bool) -> None:
             nonlocal first
+            if self._stopping():
+                raise Stopped(f"the copy of {table.full_name} was interrupted")
             progress.rows += len(parts)
             control = unmoved
             if last:
-                progress.done, progress.after = ended.done, ended.after
-                progress.shown, progress.until = ended.shown, ended.until
-                control = _control(table, progress)
+                progress.done, progress.after, progress.shown = ended.done, ended.after, ended.shown
+                control = encode_progress(table.full_name, progress)
             reader.publisher.publish(
                 Chunk(
                     table, b"".join(parts), len(parts), reader.position, control,
@@ -243,16 +260,6 @@ class SnapshotJob:
         publish(parts, last=True)
 
 
-def decode_progress(controls: Mapping[str, bytes], table: str) -> Progress:
-    """The progress of a table among the control records; a fresh one if there is none."""
-    value = controls.get(CONTROL_PREFIX + table)
-    return msgspec.json.decode(value, type=Progress) if value else Progress()
-
-
-def _control(table: Table, progress: Progress) -> Control:
-    return Control(CONTROL_PREFIX + table.full_name, msgspec.json.encode(progress))
-
-
 def _one(connection: Connection, query: str, *parameters: object) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     return row[0] if row else None
@@ -260,8 +267,3 @@ def _one(connection: Connection, query: str, *parameters: object) -> Any:
 
 def _from(connection: Connection, table: Table) -> sql.Composable:
     return from_clause(table, _one(connection, "select relkind from pg_class where oid = %s", table.oid))
-
-
-def _wal_lsn(connection: Connection) -> Lsn:
-    """Every transaction that a snapshot taken before shows has its commit below this LSN."""
-    return parse_lsn(_one(connection, "select pg_current_wal_insert_lsn()::text"))

@@ -45,9 +45,9 @@ class Snapshot(NamedTuple):
     def shows_all(self, xids: Iterable[int]) -> bool:
         return all(self.shows(xid) for xid in xids)
 
-    def forget_old(self, xids: set[int]) -> None:
-        """Drop the transactions that every later snapshot will show as well."""
-        xids.difference_update([xid for xid in xids if self.full_xid(xid) < self.xmin])
+    def forget_shown(self, xids: set[int]) -> None:
+        """Drop the transactions that this snapshot shows: every later one does, too."""
+        xids.difference_update([xid for xid in xids if self.shows(xid)])
 
     def __str__(self) -> str:
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"

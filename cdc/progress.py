@@ -1,0 +1,59 @@
+"""How far the copy of each table is: durable as control records, known to the snapshot that writes them and to appliers.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cdc.events import Control
+from cdc.lsn import Lsn
+
+CONTROL_PREFIX = "snapshot:"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """One table's copy: the value of the control record `snapshot:<schema>.<table>`.
+
+    `after`: text of the last key copied. `until`: what was copied may show transactions ahead of the stream, which commit
+    below this LSN. For a table without key, `shown` says which of them: those that this snapshot shows.
+    """
+
+    done: bool = False
+    after: list[str] | None = None
+    rows: int = 0
+    shown: str = ""
+    until: Lsn = 0
+
+
+def decode_progress(controls: Mapping[str, bytes], table: str) -> Progress:
+    """The progress of a table among the control records; a fresh one if there is none."""
+    value = controls.get(CONTROL_PREFIX + table)
+    return msgspec.json.decode(value, type=Progress) if value else Progress()
+
+
+def encode_progress(table: str, progress: Progress) -> Control:
+    """The control record of a table."""
+    return Control(CONTROL_PREFIX + table, msgspec.json.encode(progress))
+
+
+class Ahead:
+    """For an applier: up to which LSN its tables may be ahead of the stream, because a copy was."""
+
+    def __init__(self, controls: Mapping[str, bytes]) -> None:
+        self._until: dict[str, Lsn] = {}
+        self.learn(controls)
+
+    def learn(self, controls: Mapping[str, bytes]) -> None:
+        """Control records, as they come with checkpoints."""
+        for key in controls:
+            if key.startswith(CONTROL_PREFIX):
+                table = key.removeprefix(CONTROL_PREFIX)
+                self._until[table] = decode_progress(controls, table).until
+
+    def covers(self, table: str, commit_lsn: Lsn) -> bool:
+        """May the target already show what this transaction and later ones did?"""
+        return commit_lsn < self._until.get(table, 0)
