@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import structlog
 import tenacity
@@ -17,6 +18,7 @@ from cdc.config import Config
 from cdc.errors import CdcError
 from cdc.line import Line, Until
 from cdc.status import Status
+from cdc.verify import Report, verify
 
 log = structlog.get_logger()
 
@@ -70,6 +72,10 @@ class Daemon:
 
     def status(self) -> Status:
         return self.book.status()
+
+    def verify(self, tables: Sequence[str] = ()) -> Report:
+        """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError."""
+        return verify(self.config.source, self.line().views, tables)
 
     def _attempt(self, stop: threading.Event) -> None:
         self._begun = time.monotonic()
