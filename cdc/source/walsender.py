@@ -180,8 +180,8 @@ class Walsender:
                 self._changed.clear()
                 self._send_status()
                 self._closing.wait(FEEDBACK_GAP)
-        except psycopg.Error as error:
-            self._failure = self._failure or self._explain(error)
+        except psycopg.Error as error:  # the stream is over: `receive` meets the reason itself
+            log.debug("feedback_ended", error=str(error))
 
     def _send_status(self) -> None:
         with self._lock:

@@ -65,6 +65,10 @@ class FaultyProxy:
         self._dropping.clear()
         self._rate = None
         self._refusing = False
+        self.resume()
+
+    def resume(self) -> None:
+        """End a stall, and no other trouble."""
         for direction in self._flowing.values():
             direction.set()
 

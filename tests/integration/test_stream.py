@@ -1,100 +1,24 @@
-"""The stream on real servers: prompt, patient with a slow reader, honest about what is durable, clear about what is wrong."""
+"""The stream on real servers: prompt, in order, patient with a slow reader, honest about what is durable."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import Any
 
-import psycopg
-import pytest
-
-from cdc.config import SourceSettings
-from cdc.errors import SlotLost, SourceError, SourceUnavailable
 from cdc.events import Idle
 from cdc.source.connect import connect
-from cdc.source.frames import PAYLOAD
 from cdc.source.messages import CommitMessage, InsertMessage, RelationMessage
-from cdc.source.pgoutput import PgoutputDecoder
-from cdc.source.slot import ensure_publication, ensure_slot, read_position, read_slot
-from cdc.source.stream import Stream
-from cdc.testing.faults import FaultyProxy
+from cdc.source.slot import ensure_slot, read_position
 from tests.fixtures.postgres import Database
-
-OPTIONS = {"proto_version": "1", "publication_names": '"cdc"'}
-
-
-def settings_of(database: Database, dsn: str = "", **more: Any) -> SourceSettings:
-    return SourceSettings(dsn=dsn or database.dsn, slot=database.name, **more)
-
-
-def prepared(database: Database, dsn: str = "") -> SourceSettings:
-    """A table t(id, text) with its publication and slot."""
-    database.execute("create table t (id int primary key, text text)")
-    settings = settings_of(database, dsn)
-    with connect(settings_of(database)) as connection:
-        ensure_publication(connection, settings, [("public", "t")])
-        ensure_slot(connection, settings)
-    return settings
-
-
-def open_stream(settings: SourceSettings) -> Stream:
-    """A stream whose events are the decoder's messages: this file is about the edge, not about what is built on it."""
-    decode = PgoutputDecoder()
-    feed: Any = lambda frame: [decode(frame, PAYLOAD)]  # noqa: E731
-    return Stream(settings, feed, OPTIONS)
-
-
-def ids(stream: Stream, until: int, confirm: bool = True) -> list[int]:
-    """Inserted ids up to the commit after `until`."""
-    found: list[int] = []
-    for event in stream:
-        if isinstance(event, InsertMessage):
-            found.append(int(event.new[0]))  # type: ignore[arg-type]
-        elif isinstance(event, CommitMessage):
-            if confirm:
-                stream.confirm(event.end_lsn)
-            if found and found[-1] >= until:
-                break
-    return found
-
-
-def confirm_whatever_comes(stream: Stream) -> None:
-    for event in stream:
-        if isinstance(event, Idle):
-            stream.confirm(event.wal_end)
-
-
-def eventually(fact: Callable[[], Any]) -> None:
-    """Wait for a fact; the test's timeout is the limit."""
-    while not fact():
-        time.sleep(0.01)
-
-
-def confirmed(database: Database) -> int:
-    with connect(settings_of(database)) as connection:
-        slot = read_slot(connection, database.name)
-        assert slot
-        return slot.confirmed_lsn
-
-
-def active(database: Database) -> bool:
-    with connect(settings_of(database)) as connection:
-        slot = read_slot(connection, database.name)
-        assert slot
-        return slot.active_pid is not None
-
-
-@pytest.fixture
-def proxy(database: Database) -> Iterator[FaultyProxy]:
-    with FaultyProxy("127.0.0.1", database.server.port) as proxy:
-        yield proxy
-
-
-def through(proxy: FaultyProxy, database: Database) -> str:
-    return database.dsn.replace(f":{database.server.port}/", f":{proxy.port}/")
+from tests.fixtures.source import (
+    active,
+    confirmed,
+    eventually,
+    ids,
+    open_stream,
+    prepared,
+    settings_of,
+)
 
 
 def test_messages_in_order_on_every_version(every_database: Database) -> None:
@@ -229,143 +153,3 @@ def test_close_leaves_nothing_behind_even_with_much_to_send(database: Database) 
     assert confirmed(database) == stream.confirmed
     assert threading.active_count() == threads
     eventually(lambda: not active(database))
-
-
-def test_a_slot_in_use_names_its_user(database: Database) -> None:
-    settings = prepared(database)
-    with open_stream(settings):
-        [(pid,)] = database.query(
-            "select active_pid from pg_replication_slots where slot_name = %s", database.name
-        )
-        with pytest.raises(
-            SourceUnavailable, match=rf"in use: process {pid} of the server, application 'cdc'"
-        ):
-            open_stream(settings)
-
-
-def test_a_missing_slot_is_lost(every_database: Database) -> None:
-    with pytest.raises(SlotLost, match=r'127.0.0.1:\d+/test_\d+: .* "test_\d+" does not exist \(.*cdc drop'):
-        open_stream(settings_of(every_database))
-
-
-def test_an_invalidated_slot_is_lost(every_database: Database) -> None:
-    settings = prepared(every_database)
-    with every_database.connect() as admin:
-        admin.execute("alter system set max_slot_wal_keep_size = '1MB'")
-        admin.execute("select pg_reload_conf()")
-        try:
-            while admin.execute(
-                "select wal_status from pg_replication_slots where slot_name = %s", [every_database.name]
-            ).fetchone() != ("lost",):
-                admin.execute("insert into t select coalesce(max(id), 0) + 1 from t")
-                admin.execute("select pg_switch_wal()")
-                admin.execute("checkpoint")
-        finally:
-            admin.execute("alter system reset max_slot_wal_keep_size")
-            admin.execute("select pg_reload_conf()")
-    with pytest.raises(SlotLost, match="cdc drop"):
-        open_stream(settings)
-    with connect(settings) as connection, pytest.raises(SlotLost, match="invalidated"):
-        ensure_slot(connection, settings)
-
-
-def test_a_missing_publication_is_an_error_with_the_first_change(every_database: Database) -> None:
-    settings = settings_of(every_database)
-    every_database.execute("create table t (id int primary key)")
-    with connect(settings) as connection:
-        ensure_slot(connection, settings)
-    every_database.execute("insert into t values (1)")
-    before = confirmed(every_database)
-    message = "publication 'cdc' is missing where the stream"
-    with open_stream(settings) as stream, pytest.raises(SlotLost, match=message):
-        confirm_whatever_comes(stream)
-    with every_database.connect() as connection:
-        [(waiting,)] = connection.execute(
-            "select pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) from pg_replication_slots where slot_name = %s",
-            [every_database.name],
-        ).fetchall()
-    assert waiting > 0
-    assert confirmed(every_database) >= before
-
-
-def test_a_cut_connection_resumes_without_loss(database: Database, proxy: FaultyProxy) -> None:
-    settings = prepared(database, through(proxy, database))
-    got: list[int] = []
-    with database.connect() as writer:
-        for batch in range(10):
-            writer.execute(
-                "insert into t select n, repeat('y', 200) from generate_series(%s::int, %s::int) n",
-                [batch * 1000 + 1, batch * 1000 + 1000],
-            )
-    attempts = 0
-    durable: set[int] = set()
-    while len(durable) < 10_000:
-        attempts += 1
-        proxy.cut_after(900_000)
-        try:
-            with closing(open_stream(settings)) as stream:
-                for event in stream:
-                    if isinstance(event, InsertMessage):
-                        got.append(int(event.new[0]))  # type: ignore[arg-type]
-                    elif isinstance(event, CommitMessage):
-                        durable.update(got)
-                        got.clear()
-                        stream.confirm(event.end_lsn)
-                        if len(durable) == 10_000:
-                            break
-        except SourceUnavailable:
-            got.clear()
-            proxy.flow()
-            eventually(lambda: not active(database))
-    assert durable == set(range(1, 10_001))
-    assert attempts > 1
-
-
-def test_a_refused_connection_is_for_later(database: Database, proxy: FaultyProxy) -> None:
-    settings = prepared(database, through(proxy, database))
-    proxy.refuse()
-    with pytest.raises(SourceUnavailable, match=rf"127.0.0.1:{proxy.port}/{database.name}"):
-        open_stream(settings)
-
-
-def test_a_server_that_shuts_down_is_not_held_up(database: Database) -> None:
-    settings = prepared(database)
-    database.execute("insert into t values (1)")
-    stream = open_stream(settings)
-    stopping = threading.Thread(target=database.server.stop)
-    with stream:
-        assert ids(stream, 1) == [1]
-        begun = time.monotonic()
-        stopping.start()
-        with pytest.raises(SourceUnavailable):
-            confirm_whatever_comes(stream)
-    stopping.join()
-    assert time.monotonic() - begun < 5
-    with pytest.raises(SourceUnavailable):
-        open_stream(settings)
-
-
-def test_a_terminated_walsender_is_for_later(database: Database) -> None:
-    with open_stream(prepared(database)) as stream:
-        terminate = "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s"
-        database.query(terminate, database.name)
-        with pytest.raises(SourceUnavailable, match="terminating connection"):
-            confirm_whatever_comes(stream)
-
-
-def test_a_dead_feedback_is_noticed_by_the_server_only(database: Database, proxy: FaultyProxy) -> None:
-    """The server hangs up on a silent client; what it had confirmed stands."""
-    dsn = through(proxy, database) + "?options=-c%20wal_sender_timeout%3D500ms"
-    settings = prepared(database, dsn)
-    with open_stream(settings) as stream:
-        proxy.drop("to_server")
-        with pytest.raises(SourceUnavailable):
-            confirm_whatever_comes(stream)
-
-
-def test_a_wrong_slot_name_never_reaches_the_server_as_sql(database: Database) -> None:
-    settings = SourceSettings(dsn=database.dsn, slot='a" LOGICAL 0/0; --')
-    with pytest.raises(SourceError):
-        open_stream(settings)
-    with psycopg.connect(database.dsn) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
