@@ -66,9 +66,9 @@ def _export(
 ) -> tuple[Lsn, str]:
     """Make the temporary slot: the LSN at which it is consistent, and the name of its snapshot."""
     name = f"cdc_verify_{os.getpid()}_{secrets.token_hex(4)}"
-    exporting = "(snapshot 'export')" if walsender.info.server_version >= 150000 else "export_snapshot"
+    exporting = "(SNAPSHOT 'export')" if walsender.info.server_version >= 150000 else "EXPORT_SNAPSHOT"
     # Not pgoutput whatever the line uses: some servers load only plugins that they are told of.
-    command = f"create_replication_slot {name} temporary logical {settings.plugin} {exporting}"
+    command = f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {settings.plugin} {exporting}"  # keywords in capitals only
     walsender.pgconn.send_query(command.encode())
     result = _result(settings, walsender, side, timeout, waiting)
     if result.status != pq.ExecStatus.TUPLES_OK:
