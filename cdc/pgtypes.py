@@ -41,7 +41,7 @@ class TypeFact:
     """A type that is not built in, as pg_type has it.
 
     `base_oid` and `base_typmod` belong to domains, `labels` to enums in their order; `element_oid` is the element of an
-    array, the subtype of a range, or that of the range of a multirange.
+    array, the subtype of a range, or the range of a multirange.
     """
 
     oid: int

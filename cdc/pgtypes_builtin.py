@@ -1,6 +1,6 @@
 """All built-in types of PostgreSQL 13 to 18, which have fixed OIDs.
 
-A row is (OID, OID of its array or 0, name, kind, OID of a range's element or 0).
+A row is (OID, OID of its array or 0, name, kind, OID of what a range or multirange is made of or 0).
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ BUILTIN: tuple[tuple[int, int, str, str, int], ...] = (
     (4089, 4090, "regnamespace", "text", 0),
     (4096, 4097, "regrole", "text", 0),
     (4191, 4192, "regcollation", "text", 0),
-    (4451, 6150, "int4multirange", "multirange", 23),
-    (4532, 6151, "nummultirange", "multirange", 1700),
-    (4533, 6152, "tsmultirange", "multirange", 1114),
-    (4534, 6153, "tstzmultirange", "multirange", 1184),
-    (4535, 6155, "datemultirange", "multirange", 1082),
-    (4536, 6157, "int8multirange", "multirange", 20),
+    (4451, 6150, "int4multirange", "multirange", 3904),
+    (4532, 6151, "nummultirange", "multirange", 3906),
+    (4533, 6152, "tsmultirange", "multirange", 3908),
+    (4534, 6153, "tstzmultirange", "multirange", 3910),
+    (4535, 6155, "datemultirange", "multirange", 3912),
+    (4536, 6157, "int8multirange", "multirange", 3926),
     (4600, 0, "pg_brin_bloom_summary", "text", 0),
     (4601, 0, "pg_brin_minmax_multi_summary", "text", 0),
     (5017, 0, "pg_mcv_list", "text", 0),

@@ -11,7 +11,7 @@ from tests.fixtures.postgres import VERSIONS, Database, postgres_server
 
 # OIDs below 10000 are assigned by hand and never change; row types of the catalog's own tables are left out.
 BUILTIN_TYPES = """
-    select t.oid::int, t.typarray::int, t.typname::text, t.typtype::text, coalesce(r.rngsubtype, m.rngsubtype, 0)::int
+    select t.oid::int, t.typarray::int, t.typname::text, t.typtype::text, coalesce(r.rngsubtype, m.rngtypid, 0)::int
     from pg_type t
         left join pg_range r on r.rngtypid = t.oid
         left join pg_range m on m.rngmultitypid = t.oid
@@ -24,7 +24,7 @@ KIND = {"bpchar": "char", "char": "text", "xid": "oid", "cid": "oid"}
 
 
 def builtin_types(database: Database) -> list[tuple[int, int, str, str, int]]:
-    """(OID, OID of its array or 0, name, kind, OID of a range's element or 0) of each type of the server."""
+    """(OID, OID of its array or 0, name, kind, OID of what a range or multirange is made of or 0) of each type of the server."""
     from cdc.pgtypes import KINDS
 
     named = {"r": "range", "m": "multirange"}
