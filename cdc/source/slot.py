@@ -133,8 +133,13 @@ def read_position(connection: Connection) -> Lsn:
         end::text"""
     row = connection.execute(query).fetchone()
     lsn = parse_lsn(row[0]) if row else 0
-    # At a page's start the server counts its header, which is not written yet: a stream stops before it.
-    return lsn - lsn % WAL_PAGE if lsn % WAL_PAGE in WAL_PAGE_HEADERS else lsn
+    return written_until(lsn)
+
+
+def written_until(insert_lsn: Lsn) -> Lsn:
+    """At a page's start the server counts the page's header, which is not written yet: a stream stops before it."""
+    past = insert_lsn % WAL_PAGE
+    return insert_lsn - past if past in WAL_PAGE_HEADERS else insert_lsn
 
 
 def ensure_slot(connection: Connection, settings: SourceSettings) -> SlotInfo:
