@@ -66,7 +66,9 @@ class Daemon:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             line = self._line
-            if line is not None and line.streaming.wait(0.1):
+            if line is None:
+                time.sleep(0.05)
+            elif line.streaming.wait(0.1):
                 return line
         raise CdcError("the daemon is not streaming", why=self.book.error or "it is still starting")
 

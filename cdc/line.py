@@ -74,6 +74,7 @@ class Line:
                 stream,
                 publisher,
                 origin=capture.origin,
+                start=slot.confirmed_lsn,
                 flush_interval=self._config.source.flush_interval,
                 published=self._book.published,
                 drained=self._book.drained,
@@ -215,7 +216,8 @@ def _position(state: Checkpoint, capture: Capture) -> Position:
 def _tune_interpreter() -> None:
     """Rows come and go by the hundred thousand and hold no cycles: looking for those took a tenth of the time."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.freeze()
+    if not gc.get_freeze_count():  # what one attempt leaves behind is not for good
+        gc.freeze()
     gc.set_threshold(200_000, 20, 100)
 
 

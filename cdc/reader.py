@@ -46,7 +46,7 @@ class Skip(Protocol):
 
 
 class Reader:
-    """One run of the stream. `position` and `published` are those of the last commit given to the publisher."""
+    """One run of the stream, which begins at `start`. `position` and `published` are those of the last commit given to the publisher."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Reader:
         publisher: Publisher,
         *,
         origin: Origin,
+        start: Lsn,
         flush_interval: float,
         published: Callable[[Commit], None] = lambda _: None,
         drained: Callable[[Lsn], None] = lambda _: None,
@@ -63,9 +64,9 @@ class Reader:
         self.stream = stream
         self.publisher = publisher
         self.position: Position = START
-        self.received: Lsn = 0
-        """Every transaction whose commit is below has been published."""
-        self.confirmed: Lsn = 0
+        self.received: Lsn = start
+        """Every transaction whose commit is below has been published, by this run or an earlier one."""
+        self.confirmed: Lsn = start
         self.idle = False
         self.xids: set[int] = set()
         """Transactions published that other sessions may not see yet; `forget` drops those that they do."""
