@@ -17,7 +17,7 @@ class Unlistable(ValueError):
     """An array that the column cannot hold; the message says of which kind."""
 
 
-TOKEN = re.compile(rb'[{},;]|"((?:[^"\\]|\\.)*)"|([^{},;"\\]+(?:\\.[^{},;"\\]*)*)', re.DOTALL)
+TOKEN = re.compile(rb'[{},]|"((?:[^"\\]|\\.)*)"|([^{},"\\]+)', re.DOTALL)
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -66,9 +66,9 @@ def _hex(c: str) -> str:
 
 
 # Written in hex inside strings: what JSON forbids there, and what its inverse below must not take for structure.
-HIDDEN = {c: _hex(c) for c in (*map(chr, range(1, 32)), "\\", "[", "]")}
-HIDE = re.compile("[\x01-\x1f\\\\\\[\\]]")
-BACKSLASH = r"'\\'"  # as PostgreSQL writes one, between quotes
+HIDDEN = {c: _hex(c) for c in (*map(chr, range(1, 32)), '"', "\\", "[", "]")}
+HIDE = re.compile('[\x01-\x1f"\\\\\\[\\]]')
+QUOTE, BACKSLASH = r"""'\"'""", r"'\\'"  # as PostgreSQL writes them between quotes
 NULL = re.compile("[nN](?=[uU][lL][lL])")
 
 
@@ -89,7 +89,7 @@ def _json(value: Nested, kind: str) -> str:
         return "true" if text == "t" else "false"
     if text.lower() == "null":  # capital digits: PostgreSQL puts this word in quotes
         return f'"{_hex(text[0]).replace("e", "E")}{text[1:]}"'
-    text = HIDE.sub(lambda found: HIDDEN[found[0]], text).replace('"', '\\"')
+    text = HIDE.sub(lambda found: HIDDEN[found[0]], text)
     return f'"{NULL.sub(lambda found: _hex(found[0]), text)}"'
 
 
@@ -104,7 +104,8 @@ def json_text(kind: str) -> str:
     text = f"replace(replace({text}, '[', '{{'), ']', '}}')"
     text = rf"replace(replace({text}, '\u006E', 'n'), '\u004E', 'N')"
     shown = {**HIDDEN, "n": _hex("n"), "N": _hex("N")}
-    backslash = shown.pop("\\")
+    quote, backslash = shown.pop('"'), shown.pop("\\")
+    text = f"replace({text}, '{quote}', {QUOTE})"
     for c, hidden in shown.items():
         text = f"replace({text}, '{hidden}', chr({ord(c)}))"
     return f"replace({text}, '{backslash}', {BACKSLASH})"  # last, as it may make what looks like another

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 WIDER: Mapping[str, tuple[str, ...]] = {
-    "SMALLINT": ("INTEGER", "BIGINT", "REAL", "DOUBLE"),
+    "SMALLINT": ("INTEGER", "BIGINT", "FLOAT", "DOUBLE"),
     "INTEGER": ("BIGINT", "DOUBLE"),
     "UINTEGER": ("BIGINT", "UBIGINT"),
-    "REAL": ("DOUBLE",),
+    "FLOAT": ("DOUBLE",),
     "DATE": ("TIMESTAMP",),
 }
 """What holds all values of a type, as PostgreSQL's own `alter column type` would convert them."""
@@ -154,7 +154,9 @@ def _loaded_into(present: str, kept: ColumnType) -> ColumnType:
         return kept
     if present == TEXT.sql:
         return TEXT
-    return ColumnType(present, f"({kept.load})::{present}", kept.text_of(f"({{x}})::{kept.sql}"), kept.exact)
+    return ColumnType(
+        present, f"({kept.load})::{present}", kept.text_of(f"({{x}})::{kept.sql}"), kept.exact, kept.form
+    )
 
 
 def _holds(present: str, wanted: str) -> bool:

@@ -4,9 +4,9 @@
 would alter in silence is guarded: a guard turns the text into one that the cast refuses. The rules for what has no natural place
 (settings `unconstrained_numeric`, `arrays`, `columns`) are in `column_type`; a value that a cast refuses meets `unrepresentable`.
 
-`text` is PostgreSQL's text of the value, as the replication stream has it, but for real and double, whose text is
-that of `cdc.digest`: DuckDB prints floats by other rules. `exact` says that two values are equal in DuckDB if and
-only if their texts are.
+`text` gives the value's text in the column's `form` (see `cdc.digest`): PostgreSQL's own, but for floats, which DuckDB
+prints by other rules, and for numerics whose number of decimals was not kept. `exact` says that two values are equal in
+DuckDB if and only if their texts are.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ MAX_DIGITS = 38  # of DuckDB's DECIMAL
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """How one column is kept. `sql` is DuckDB's name of the type; `array`, how the loader must prepare its text."""
+    """How one column is kept. `sql` is the type as DuckDB prints it; `array`, how the loader must prepare its text."""
 
     sql: str
     load: str = "{x}"
     text: str = "{x}"
     exact: bool = True
+    form: str = "text"
     array: str = ""
 
     def load_of(self, x: str) -> str:
@@ -68,8 +69,8 @@ KINDS: Mapping[str, ColumnType] = {
     "int8": ColumnType("BIGINT", "{x}::BIGINT", PRINTED),
     "oid": ColumnType("UINTEGER", "{x}::UINTEGER", PRINTED),
     "xid8": ColumnType("UBIGINT", "{x}::UBIGINT", PRINTED),
-    "float4": ColumnType("REAL", "{x}::REAL", FLOAT_TEXT, exact=False),  # 0 = -0
-    "float8": ColumnType("DOUBLE", "{x}::DOUBLE", FLOAT_TEXT, exact=False),
+    "float4": ColumnType("FLOAT", "{x}::FLOAT", FLOAT_TEXT, exact=False, form="float"),  # 0 = -0
+    "float8": ColumnType("DOUBLE", "{x}::DOUBLE", FLOAT_TEXT, exact=False, form="float"),
     "numeric": TEXT,  # without precision; with one, see `decimal`
     "money": TEXT,  # its text follows the source's locale
     "text": TEXT,
@@ -126,7 +127,7 @@ def numeric(precision: int | None, scale: int | None, unconstrained: str) -> Col
             return TEXT
         kept = decimal(int(digits[0]), int(digits[1]))
         # PostgreSQL prints as many decimals as a value was written with, which a DECIMAL forgets.
-        return replace(kept, text=_trimmed(kept.text))
+        return replace(kept, text=_trimmed(kept.text), form="number")
     whole = max(precision - (scale or 0), 0)
     decimals = max(scale or 0, 0)
     return decimal(max(whole + decimals, 1), decimals) if whole + decimals <= MAX_DIGITS else TEXT
@@ -150,7 +151,7 @@ def _trimmed(text: str) -> str:
 
 def array(element: LogicalType, settings: Settings) -> ColumnType:
     """A LIST of what the element is kept as; the loader takes PostgreSQL's text apart, so `{x}` is a list of texts."""
-    if settings.arrays == "text" or element.kind == "array":
+    if settings.arrays == "text" or element.kind in ("array", "box"):  # boxes stand between semicolons
         return TEXT
     if settings.arrays == "json":
         return ColumnType("JSON", "{x}::JSON", json_text(element.kind), array="json")
@@ -160,15 +161,14 @@ def array(element: LogicalType, settings: Settings) -> ColumnType:
         if kept.load in (f"{{x}}::{kept.sql}", AS_IT_IS)
         else (f"list_transform({{x}}, lambda e: {kept.load_of('e')})::{kept.sql}[]")
     )
+    texts = f"list_transform({{x}}, lambda e: {kept.text_of('e')})"
     # As PostgreSQL's array_out: quotes where they are needed, and backslashes in them.
-    word = kept.text_of("e")
     quoted = (
-        rf"""CASE WHEN {word} = '' OR upper({word}) = 'NULL' OR regexp_matches({word}, '[{{}}",\\\x09-\x0d ]')"""
-        rf""" THEN '"' || regexp_replace({word}, '(["\\])', '\\\1', 'g') || '"' ELSE {word} END"""
+        r"""CASE WHEN e = '' OR upper(e) = 'NULL' OR regexp_matches(e, '[{}",\\\x09-\x0d ]')"""
+        r""" THEN '"' || regexp_replace(e, '(["\\])', '\\\1', 'g') || '"' ELSE coalesce(e, 'NULL') END"""
     )
-    printed = f"list_transform({{x}}, lambda e: CASE WHEN e IS NULL THEN 'NULL' ELSE {quoted} END)"
-    text = f"('{{' || array_to_string({printed}, ',') || '}}')"
-    return ColumnType(f"{kept.sql}[]", load, text, kept.exact, array="list")
+    text = f"('{{' || array_to_string(list_transform({texts}, lambda e: {quoted}), ',') || '}}')"
+    return ColumnType(f"{kept.sql}[]", load, text, kept.exact, kept.form, array="list")
 
 
 def _override(table: Table, column: Column, wanted: str) -> ColumnType:
@@ -177,8 +177,7 @@ def _override(table: Table, column: Column, wanted: str) -> ColumnType:
     if wanted.upper() in ("VARCHAR", "TEXT"):
         return TEXT
     if digits and column.type.kind == "numeric" and int(digits[2]) <= int(digits[1]) <= MAX_DIGITS:
-        kept = decimal(int(digits[1]), int(digits[2]))
-        return replace(kept, text=_trimmed(kept.text)) if column.type.precision is None else kept
+        return numeric(None, None, wanted)
     raise ConfigError(
         f"{column.type_name or column.type.kind} cannot be kept as {wanted}",
         where=where,
