@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from cdc.digest import BUCKET_SHIFT, FLOAT, KEY_LENGTH, NUMBER, NUMBER_DIGITS, TEXT, Forms, is_plain, key_of
+from cdc.digest import BUCKET_SHIFT, KEY_LENGTH, NUMBER_DIGITS, TEXT, Forms, is_plain, key_of
 from cdc.interfaces import Digest, Hashed
 from cdc.schema import Column, Table
 from connectors.duckdb import failures
@@ -130,12 +130,6 @@ class DuckDBView:
 
 def _told(column: Column, kept: ColumnType | None) -> tuple[str, str]:
     """The form and the text of a column's values; `kept` is None if the target does not have it yet."""
-    if kept is None:
-        return TEXT, literal(column.missing.decode()) if column.missing is not None else "NULL::VARCHAR"
-    element = column.type.element if column.type.kind == "array" and kept.array == "list" else column.type
-    text = kept.text_of(f"r.{quote(column.name)}")
-    if element and element.kind in ("float4", "float8") and kept.sql.startswith(("REAL", "DOUBLE")):
-        return FLOAT, text
-    if element and element.kind == "numeric" and element.precision is None and kept.sql.startswith("DECIMAL"):
-        return NUMBER, text
-    return TEXT, text
+    if kept is not None:
+        return kept.form, kept.text_of(f"r.{quote(column.name)}")
+    return TEXT, "NULL::VARCHAR" if column.missing is None else literal(column.missing.decode())
