@@ -42,7 +42,7 @@ COLUMNS = """
            not a.attnotnull or exists (select from pg_constraint k where k.conrelid = a.attrelid
                and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),
            case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
-           a.attgenerated
+           a.attgenerated, convert_to((a.attmissingval::text::text[])[1], 'UTF8')
     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
     order by a.attnum"""
