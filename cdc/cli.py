@@ -21,6 +21,7 @@ from cdc.commands.init import init
 from cdc.commands.options import ConfigFile
 from cdc.commands.run import run, snapshot
 from cdc.commands.status import lag, status
+from cdc.commands.verify import verify
 from cdc.errors import CdcError
 
 INTERRUPTED = 130
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="New here? `cdc demo` shows everything on a database of its own; then: cdc init, cdc check, cdc run.",
 )
-COMMANDS = (demo, init, check, run, snapshot, status, lag, drop, config)
+COMMANDS = (demo, init, check, run, snapshot, status, lag, verify, drop, config)
 for command in COMMANDS:
     app.command()(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -46,4 +47,5 @@ class Background:
         except BaseException as error:  # noqa: BLE001 — raised again in the main thread
             self._error = error
         finally:
+            gc.unfreeze()  # the line froze what there was, and DuckDB complains at exit of what was never freed
             self._ended.set()

@@ -111,7 +111,11 @@ def whole(found: Status) -> RenderableType:
     facts.add_row("", Text(_slot(found), "dim"))
     for each in found.warehouses:
         facts.add_row("warehouse", f"{each.name}: {each.target}")
-        applied = f"applied up to {each.applied_lsn}" if each.applied_lsn else "nothing applied yet"
+        applied = (
+            f"applied up to {each.applied_lsn}"
+            if each.applied_lsn not in (None, "0/0")
+            else "nothing applied yet"
+        )
         facts.add_row("", Text(applied, "dim"))
     parts: list[RenderableType] = [*_notes(found), facts, "", tables(found)]
     if found.state != "stopped":

@@ -22,7 +22,7 @@ from cdc.errors import CdcError, Stopped
 from cdc.status import Status
 
 if TYPE_CHECKING:
-    from cdc.verify import Report
+    from cdc.report import Report
 
 LOOK_SECONDS, PLAIN_SECONDS = 0.2, 2.0
 FOLLOW_SECONDS = 60.0  # that the replica may take to come after the last change

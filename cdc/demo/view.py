@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cdc.commands import screen
+from cdc.commands import screen, verify
 from cdc.demo.place import shown
 from cdc.demo.workload import Workload
 from cdc.status import Status, TableStatus
@@ -113,9 +113,11 @@ def summary(outcome: Outcome) -> None:
     """The end: what was proved, how fast it was, and where to go from here."""
     place, status = outcome.place, outcome.status
     screen.out.print()
-    screen.show(tables(status.tables))
+    screen.show(verify.table(outcome.report))
+    verify.show_differences(outcome.report)
     screen.out.print()
     screen.show(facts(status, outcome.workload))
+    screen.show(Text.assemble(("result       ", "bold"), verify.result(outcome.report)))
     if place.kept:
         file = shown(place.config_file)
         screen.out.print(

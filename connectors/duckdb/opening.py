@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import tenacity
 
 from cdc.check import Check
-from cdc.errors import CdcError
+from cdc.errors import CdcError, TargetUnavailable
 from connectors.duckdb import failures
 from connectors.duckdb.settings import Settings
 
@@ -20,10 +21,7 @@ WHAT = "the DuckDB file cannot be opened"
 
 def open_file(settings: Settings, then: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """Open the file and hand the connection on; it is closed again if that fails."""
-    try:
-        connection = duckdb.connect(settings.path, config=_config(settings))
-    except duckdb.Error as error:
-        raise failures.classify(error, what=WHAT, path=settings.path) from error
+    connection = _patiently(settings)
     try:
         return then(connection)
     except duckdb.Error as error:
@@ -32,6 +30,19 @@ def open_file(settings: Settings, then: Callable[[duckdb.DuckDBPyConnection], T]
     except CdcError:
         connection.close()
         raise
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(TargetUnavailable),
+    stop=tenacity.stop_after_delay(1),  # as long as a `cdc status` may have it open
+    wait=tenacity.wait_fixed(0.1),
+    reraise=True,
+)
+def _patiently(settings: Settings) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(settings.path, config=_config(settings))
+    except duckdb.Error as error:
+        raise failures.classify(error, what=WHAT, path=settings.path) from error
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
