@@ -18,22 +18,19 @@ import structlog
 from psycopg import sql
 
 from cdc.errors import SourceError, Stopped
-from cdc.events import Change, Chunk, Truncate
+from cdc.events import Change, Truncate
 from cdc.lsn import Lsn, Position
-from cdc.progress import Progress, decode_progress, encode_progress
+from cdc.progress import Progress, decode_progress
 from cdc.reader import Reader
 from cdc.schema import Table
 from cdc.source.capture import Capture
-from cdc.source.chunks import last_key, select_range
 from cdc.source.connect import Connection
 from cdc.source.failures import explained
-from cdc.source.lookup import from_clause
-from cdc.source.slot import read_position
+from cdc.source.table_copy import TableCopy
 from cdc.source.visibility import Snapshot
 
 log = structlog.get_logger()
 
-PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
 RETRY_SECONDS = 0.01  # between two looks for a commit that other sessions do not see yet
 PATIENCE = 10.0  # seconds of looking after which a person is told
 
@@ -150,10 +147,12 @@ class SnapshotJob:
                 shown.forget_shown(reader.xids)
                 table = self._capture.catalog(connection).table(schema, name)
                 self._begin(connection, table, progress)
+                copy = TableCopy(connection, reader.publisher, reader.position, table, progress, self._told)
                 if table.key:
-                    self._copy_chunk(connection, reader, table, progress)
+                    copy.chunk(self._chunk_rows)
                 else:
-                    self._copy_whole(connection, reader, table, progress, shown)
+                    copy.whole(shown)
+                    reader.skips.append(ShownAlready(full_name, progress))
         except SourceError as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
                 return False  # somebody alters the table: look again after some streaming
@@ -164,6 +163,12 @@ class SnapshotJob:
         if progress.done:
             self._observer.copy_finished(full_name, progress.until)
         return progress.done
+
+    def _told(self, table: Table, rows: int) -> None:
+        """A piece is about to be published."""
+        if self._stopping():
+            raise Stopped(f"the copy of {table.full_name} was interrupted")
+        self._observer.copy_moved(table.full_name, rows)
 
     def _wait_to_see(self, table: str) -> None:
         """The stream has given a commit that other sessions do not see yet: begin again in a moment."""
@@ -186,84 +191,7 @@ class SnapshotJob:
             self._observer.copy_started(table.full_name, rows if rows >= 0 else None)
             self._observer.copy_moved(table.full_name, progress.rows)
 
-    def _copy_chunk(self, connection: Connection, reader: Reader, table: Table, progress: Progress) -> None:
-        """The next `chunk_rows` rows in key order. Its pieces may be applied again: they are upserts.
-
-        The first of all empties the target: it may hold rows of an earlier life that the source no longer has.
-        """
-        first = progress.after is None
-        source = _from(connection, table)
-        bound = last_key(connection, table, source, progress.after, self._chunk_rows)
-        query = select_range(table, source, progress.after, bound)
-        progress.until = read_position(connection)
-        ended = Progress(done=bound is None, after=bound)
-        self._publish(connection, reader, table, query, progress, ended, first=first)
-
-    def _copy_whole(
-        self,
-        connection: Connection,
-        reader: Reader,
-        table: Table,
-        progress: Progress,
-        shown: Snapshot,
-    ) -> None:
-        """All rows at once, replacing what an interrupted copy left: without a key nothing can be upserted."""
-        progress.rows = 0
-        progress.until = read_position(connection)
-        query = select_range(table, _from(connection, table), None, None)
-        ended = Progress(done=True, shown=str(shown))
-        self._publish(connection, reader, table, query, progress, ended, first=True)
-        reader.skips.append(ShownAlready(table.full_name, progress))
-
-    def _publish(
-        self,
-        connection: Connection,
-        reader: Reader,
-        table: Table,
-        query: sql.Composable,
-        progress: Progress,
-        ended: Progress,
-        *,
-        first: bool,
-    ) -> None:
-        """Publish the rows of the query piece by piece. Only the last piece moves the durable progress."""
-        unmoved = encode_progress(table.full_name, progress)
-
-        def publish(parts: list[bytes], *, last: bool) -> None:
-            nonlocal first
-            if self._stopping():
-                raise Stopped(f"the copy of {table.full_name} was interrupted")
-            progress.rows += len(parts)
-            control = unmoved
-            if last:
-                progress.done, progress.after, progress.shown = ended.done, ended.after, ended.shown
-                control = encode_progress(table.full_name, progress)
-            reader.publisher.publish(
-                Chunk(
-                    table, b"".join(parts), len(parts), reader.position, control,
-                    first=first, last=last and ended.done,
-                )
-            )  # fmt: skip
-            first = False
-            self._observer.copy_moved(table.full_name, progress.rows)
-
-        parts: list[bytes] = []
-        size = 0
-        statement = sql.SQL("copy ({}) to stdout (format csv)").format(query)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for data in copy:  # PostgreSQL sends a message for each row
-                parts.append(bytes(data))
-                size += len(data)
-                if size >= PIECE_BYTES:
-                    publish(parts, last=False)
-                    parts, size = [], 0
-        publish(parts, last=True)
-
 
 def _one(connection: Connection, query: str, *parameters: object) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     return row[0] if row else None
-
-
-def _from(connection: Connection, table: Table) -> sql.Composable:
-    return from_clause(table, _one(connection, "select relkind from pg_class where oid = %s", table.oid))
