@@ -11,12 +11,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cdc.format import FormatSettings
+from cdc.settings import Settings as Settings
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
-
-
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """Base of every table of the file: unknown keys are errors."""
 
 
 class SourceSettings(Settings, kw_only=True, frozen=True):
@@ -86,6 +85,7 @@ class Config(Settings, kw_only=True, frozen=True):
     source: SourceSettings
     snapshot: SnapshotSettings = SnapshotSettings()
     transport: TransportSettings = TransportSettings()
+    format: FormatSettings = FormatSettings()
     warehouses: dict[str, WarehouseSettings] = {}
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -101,6 +101,7 @@ class Chunk(msgspec.Struct, frozen=True):
     `csv` is PostgreSQL's `COPY … (FORMAT csv)` of all columns of `table` in their order, without a header: NULL is an empty
     field, an empty string is `""`. `rows` counts them. `control` is the snapshot's progress once this chunk is durable
     (see `Control`). `first` and `last` mark the ends of the table's snapshot; the first empties the target's table before.
+    `final`: with it the whole snapshot ends, as far as can be known.
     """
 
     table: Table
@@ -110,6 +111,7 @@ class Chunk(msgspec.Struct, frozen=True):
     control: Control
     first: bool = False
     last: bool = False
+    final: bool = False
 
 
 class Control(msgspec.Struct, frozen=True):

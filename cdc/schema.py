@@ -54,7 +54,8 @@ class Table:
     """A table's shape. Column references are indexes into `columns`.
 
     `primary_key` is in the order of the constraint. `identity` holds the columns of the replica identity: what an old row
-    is sure to carry (empty under NOTHING and for DEFAULT without primary key; all columns under FULL).
+    is sure to carry (empty under NOTHING and for DEFAULT without primary key; all columns under FULL). `unique_key` is an
+    index that could be a primary key (unique, all NOT NULL) where there is none: Debezium takes keys of records from it.
     """
 
     schema: str
@@ -64,6 +65,7 @@ class Table:
     replica_identity: str = DEFAULT
     identity: tuple[int, ...] = ()
     oid: int = 0
+    unique_key: tuple[int, ...] = ()
 
     @cached_property
     def full_name(self) -> str:
@@ -84,6 +86,7 @@ class Table:
     def fingerprint(self) -> str:
         """16 hex digits, equal for equal shapes, on every machine and in every run."""
         parts = [self.schema, self.name, self.replica_identity, repr(self.primary_key), repr(self.identity)]
+        parts += [repr(self.unique_key)] if self.unique_key else []
         parts += [repr((c.name, c.type, c.type_oid, c.typmod, c.nullable, c.default)) for c in self.columns]
         return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 

@@ -78,6 +78,7 @@ def build_table(
         replica_identity=relation.replica_identity,
         identity=flagged,
         oid=relation.oid,
+        unique_key=_unique_key(relation, facts),
     )
 
 
@@ -111,6 +112,14 @@ def _primary_key(
     if relation.replica_identity == DEFAULT:
         return constraint if set(constraint) == set(flagged) else flagged
     return () if -1 in constraint else constraint
+
+
+def _unique_key(relation: RelationMessage, facts: TableFacts | None) -> tuple[int, ...]:
+    """An index that could be the primary key of a table without one, if the relation has all its columns."""
+    position = {column.name: i for i, column in enumerate(relation.columns)}
+    names = facts.unique_key if facts and not facts.primary_key else ()
+    found = tuple(position.get(name, -1) for name in names)
+    return () if -1 in found else found
 
 
 def relation_from_facts(

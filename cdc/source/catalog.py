@@ -186,6 +186,9 @@ def without_columns(table: Table, names: Collection[str]) -> Table:
         if moved.keys() >= set(table.primary_key)
         else (),
         identity=tuple(moved[index] for index in table.identity if index in moved),
+        unique_key=tuple(moved[index] for index in table.unique_key)
+        if moved.keys() >= set(table.unique_key)
+        else (),
     )
 
 

@@ -1,0 +1,39 @@
+"""A lane: how one column's values come to stand in a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from cdc.wire.connect_schema import STRING, ConnectType
+from cdc.wire.json_text import NULL, quote
+
+Convert: TypeAlias = Callable[[bytes], bytes]
+"""PostgreSQL's text of a value → JSON text."""
+
+Form: TypeAlias = Literal["raw", "text", "bool", "call"]
+"""How a generated function writes the value: as it is, as a string of itself, by letter, or through `convert`."""
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """`zero` stands for NULL where the column is NOT NULL (Debezium fills up old rows that PostgreSQL did not send).
+
+    `unsent` is the placeholder of a value that PostgreSQL did not send; NULL where the type has no room for one.
+    """
+
+    schema: ConnectType
+    convert: Convert
+    form: Form = "call"
+    zero: bytes = b'""'
+    unsent: bytes = NULL
+
+
+def text(schema: ConnectType = STRING, *, unsent: bytes = NULL) -> Lane:
+    """PostgreSQL's text as a string."""
+    return Lane(schema, quote, "text", unsent=unsent)
+
+
+def as_is(cell: bytes) -> bytes:
+    return cell

@@ -1,0 +1,103 @@
+"""Columns that are cut, masked or hashed on their way: what replaces a lane, and what the schema says of it."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+
+import msgspec
+
+from cdc.format import FormatSettings
+from cdc.schema import Column, Table
+from cdc.wire.connect_schema import ConnectType
+from cdc.wire.json_text import quote
+from cdc.wire.lane import Lane
+from cdc.wire.lanes import is_string
+from cdc.wire.names import matcher
+
+UNLIMITED = 2_147_483_647
+
+
+class Masked(msgspec.Struct, frozen=True):
+    """`constant`: what the column always shows, also in place of NULL."""
+
+    lane: Lane
+    constant: bytes | None = None
+
+
+def masked(table: Table, column: Column, lane: Lane, settings: FormatSettings) -> Masked | None:
+    """How the column is altered; None: not at all. The first rule that names it counts, in Debezium's order of rules."""
+    name = f"{table.full_name}.{column.name}"
+    for length, patterns in settings.column_truncate_to_chars.items():
+        if matcher(patterns).fullmatch(name):
+            return Masked(_cut(column, lane, int(length)))
+    for length, patterns in settings.column_mask_with_chars.items():
+        if matcher(patterns).fullmatch(name):
+            return _starred(column, lane, int(length))
+    for how, patterns in settings.column_mask_hash_v2.items():
+        if matcher(patterns).fullmatch(name):
+            algorithm, _, salt = how.partition(".with.salt.")
+            return Masked(_hashed(column, lane, algorithm, salt.encode()))
+    return None
+
+
+def length_of(column: Column) -> int:
+    return column.type.length or UNLIMITED
+
+
+def _cut(column: Column, lane: Lane, length: int) -> Lane:
+    """Text to so many UTF-16 units, bytes to so many bytes."""
+    if length_of(column) <= length or lane.schema.type not in ("string", "bytes"):
+        return lane
+    inner = lane.convert
+    convert: Callable[[bytes], bytes]
+    if lane.schema.type == "bytes":
+
+        def convert(cell: bytes) -> bytes:
+            return b'"%b"' % b64encode(b64decode(inner(cell)[1:-1])[:length])
+    elif lane.form == "text":
+
+        def convert(cell: bytes) -> bytes:
+            return quote(_prefix(cell, length))
+    else:
+
+        def convert(cell: bytes) -> bytes:
+            text: str = msgspec.json.decode(inner(cell))
+            return quote(_prefix(text.encode(), length))
+
+    return _altered(lane, convert, truncateLength=str(length))
+
+
+def _prefix(text: bytes, length: int) -> bytes:
+    units = text.decode().encode("utf-16-le")[: length * 2]
+    return units.decode("utf-16-le", "ignore").encode()
+
+
+def _starred(column: Column, lane: Lane, length: int) -> Masked:
+    altered = _altered(lane, lane.convert, masked="true")
+    if not is_string(lane.schema, column.type.kind):
+        return Masked(msgspec.structs.replace(altered, form=lane.form))
+    stars = b'"%b"' % (b"*" * length)
+    return Masked(_altered(lane, lambda _: stars, masked="true"), stars)
+
+
+def _hashed(column: Column, lane: Lane, algorithm: str, salt: bytes) -> Lane:
+    """Hexadecimal, and no longer than the column may be."""
+    if not is_string(lane.schema, column.type.kind):
+        return msgspec.structs.replace(_altered(lane, lane.convert, masked="true"), form=lane.form)
+    name = algorithm.lower().replace("-", "") if algorithm.upper().startswith("SHA-") else algorithm.lower()
+    name = name.replace("sha3", "sha3_").replace("sha512/", "sha512_")
+    length = length_of(column)
+
+    def convert(cell: bytes) -> bytes:
+        return b'"%b"' % hashlib.new(name, salt + cell).hexdigest()[:length].encode()
+
+    return _altered(lane, convert, masked="true")
+
+
+def _altered(lane: Lane, convert: Callable[[bytes], bytes], **parameters: str) -> Lane:
+    schema: ConnectType = msgspec.structs.replace(
+        lane.schema, parameters={**lane.schema.parameters, **parameters}
+    )
+    return msgspec.structs.replace(lane, schema=schema, convert=convert, form="call")
