@@ -61,7 +61,7 @@ class TableComparison:
             with self._connection.transaction(force_rollback=True):
                 return self._compare(name)
         except psycopg.Error as error:
-            raise _unreadable(error, name, self._settings) from error
+            raise _unreadable(error, name, self._settings, self._connection.info.user) from error
 
     def _compare(self, name: TableName) -> list[TableReport]:
         table, source = self._shape(name)
@@ -159,7 +159,7 @@ def _rows(digests: Mapping[int, Digest], buckets: range | list[int]) -> int:
     return sum(digests[bucket].rows for bucket in buckets if bucket in digests)
 
 
-def _unreadable(error: psycopg.Error, name: TableName, settings: SourceSettings) -> SourceError:
+def _unreadable(error: psycopg.Error, name: TableName, settings: SourceSettings, role: str) -> SourceError:
     """Why the source's rows cannot be read."""
     what, place = f"{name} cannot be compared", where(settings)
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
@@ -168,7 +168,7 @@ def _unreadable(error: psycopg.Error, name: TableName, settings: SourceSettings)
     told = explain(error, what, where=place)
     hint = told.hint
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        role = '"the role of [source] dsn"'
-        grants = "bypassrls" if "row-level security" in told.why else ""
-        hint = f"alter role {role} bypassrls" if grants else f"grant select on {name.quoted} to {role}"
+        role = sql.Identifier(role).as_string()
+        guarded = "row-level security" in told.why
+        hint = f"`alter role {role} bypassrls`" if guarded else f"`grant select on {name.quoted} to {role}`"
     return type(told)(what, why=told.why, hint=hint, where=place)

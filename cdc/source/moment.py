@@ -12,9 +12,9 @@ import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 import psycopg
 from psycopg import pq, sql
@@ -30,35 +30,45 @@ WHAT = "cannot take a snapshot of the source"
 Waiting = Callable[[str], None]
 
 
-@dataclass(frozen=True)
 class Moment:
-    """`connection` is in a read-only transaction that sees the transactions that commit below `lsn`."""
+    """Takes a moment and holds it: from then on `connection` is in a read-only transaction that sees exactly what commits
+    below `lsn`. `waiting` is told, now and then, of transactions that hold it up."""
 
-    connection: Connection
-    lsn: Lsn
+    def __init__(self, settings: SourceSettings, waiting: Waiting = lambda _: None) -> None:
+        self._settings = settings
+        self._waiting = waiting
+        self.connection = connect(settings, autocommit=False)
+        self.lsn: Lsn = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def await_old_transactions(self, timeout: float) -> None:
+        """Return when whoever was writing at the call has ended: the moment is then soon taken. Raises Busy."""
+        with connect_replication(self._settings) as walsender:
+            _export(self._settings, walsender, self.connection, timeout, self._waiting)
+
+    def take(self, timeout: float) -> Lsn:
+        """Take the moment. Raises Busy if running transactions outlast `timeout` seconds."""
+        with connect_replication(self._settings) as walsender:
+            lsn, snapshot = _export(self._settings, walsender, self.connection, timeout, self._waiting)
+            with explained(WHAT, where=where(self._settings)):
+                self.connection.execute("set transaction isolation level repeatable read, read only")
+                self.connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
+            # Behind the moment there may be no commit for long, and then the stream would not hear that it is reached.
+            # On a standby this fails, and keepalives have to do.
+            walsender.pgconn.exec_(b"SELECT pg_logical_emit_message(false, 'cdc', '')")
+        self.lsn = lsn
+        return lsn
 
 
-@contextmanager
-def source_moment(
-    settings: SourceSettings, timeout: float, waiting: Waiting = lambda _: None
-) -> Iterator[Moment]:
-    """Take the moment and hold it. Raises SourceUnavailable if transactions of others outlast `timeout` seconds;
-    `waiting` is told of them before."""
-    place = where(settings)
-    with connect(settings, autocommit=False) as connection, connect_replication(settings) as walsender:
-        lsn, snapshot = _export(settings, walsender, connection, timeout, waiting)
-        with explained(WHAT, where=place):
-            connection.execute("set transaction isolation level repeatable read, read only")
-            connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
-        # The slot's end is behind no commit: without another record, an idle stream may not hear of it for long.
-        # On a standby this fails, and keepalives have to do.
-        walsender.pgconn.exec_(b"select pg_logical_emit_message(false, 'cdc', '')")
-        walsender.close()
-        try:
-            yield Moment(connection, lsn)
-        finally:
-            with contextlib.suppress(psycopg.Error):
-                connection.rollback()
+class Busy(SourceUnavailable):
+    """Transactions of others last longer than we wait."""
 
 
 def _export(
@@ -100,7 +110,7 @@ def _result(
             waiting(holders)
             told = now + TOLD_EVERY
         if now - begun >= timeout:
-            raise SourceUnavailable(
+            raise Busy(
                 f"no snapshot of the source within {timeout:.0f} s",
                 why=f"it waits for {holders or 'running transactions'}",
                 hint="end that transaction (`select pg_terminate_backend(PID)`), or try again when it is over",
