@@ -15,15 +15,21 @@ def test_what_was_there_and_what_comes(replica: Replica) -> None:
     db.execute("insert into log select 'x', g % 3 from generate_series(1, 100) g")
     with replica.running() as running:
         running.wait_live()
-        db.execute("update t set v = 'new' where id < 10; delete from t where id > 900; update t set id = -id where id = 77")
-        db.execute("update log set line = 'y' where at = 1; delete from log where ctid in (select ctid from log limit 7)")
+        db.execute(
+            "update t set v = 'new' where id < 10; delete from t where id > 900; update t set id = -id where id = 77"
+        )
+        db.execute(
+            "update log set line = 'y' where at = 1; delete from log where ctid in (select ctid from log limit 7)"
+        )
         db.execute("insert into log values (null, null), (null, null), ('', 0)")
     replica.assert_equal()
 
 
 def test_truncate_in_order(replica: Replica) -> None:
     db = replica.database
-    db.execute("create table a (id int primary key); create table b (id int primary key references a);" + KEYLESS)
+    db.execute(
+        "create table a (id int primary key); create table b (id int primary key references a);" + KEYLESS
+    )
     with replica.running() as running:
         running.wait_live()
         db.execute(
@@ -38,7 +44,9 @@ def test_truncate_in_order(replica: Replica) -> None:
 def test_unsent_values_are_kept(replica: Replica) -> None:
     """Large values that an update leaves alone are not sent again; also when the key changes meanwhile."""
     db = replica.database
-    db.execute("create table t (id int primary key, n int, big text); alter table t alter big set storage external")
+    db.execute(
+        "create table t (id int primary key, n int, big text); alter table t alter big set storage external"
+    )
     db.execute("insert into t select g, 0, repeat(g::text, 4000) from generate_series(1, 50) g")
     with replica.running() as running:
         running.wait_live()
