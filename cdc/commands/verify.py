@@ -68,13 +68,12 @@ def _compare(config: Config, tables: list[str]) -> Report:
     from cdc.daemon import Daemon
 
     daemon = Daemon(config)
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, Background(daemon, stop) as running:
+        while not _is_copied(daemon.status()) and not running.wait(0.1):
+            pass
+        running.check()
         try:
-            with Background(daemon, stop) as running:
-                while not _is_copied(daemon.status()) and not running.wait(0.1):
-                    pass
-                running.check()
-                return daemon.verify(tables)
+            return daemon.verify(tables)
         except CdcError as error:
             if stop.is_set():
                 raise typer.Exit(STOPPED) from error
@@ -82,7 +81,11 @@ def _compare(config: Config, tables: list[str]) -> Report:
 
 
 def _is_copied(status: Status) -> bool:
-    return status.state == "streaming" and all(each.state not in UNCOPIED for each in status.tables)
+    return (
+        status.state == "streaming"
+        and bool(status.tables)
+        and all(each.state not in UNCOPIED for each in status.tables)
+    )
 
 
 @contextmanager

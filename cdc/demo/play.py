@@ -68,12 +68,13 @@ def _going_on(workload: Workload, daemon: Daemon) -> bool:
     if workload.running:
         return True
     if workload.since_end > FOLLOW_SECONDS:
-        raise CdcError(
-            "the replica did not follow", why=f"{FOLLOW_SECONDS:.0f} s after the last change it is behind"
-        )
+        why = f"{FOLLOW_SECONDS:.0f} s after the last change it is still behind"
+        raise CdcError("the replica did not follow", why=why)
     status = daemon.status()
-    return any(each.state != "live" for each in status.tables) or any(
-        each.behind_seconds for each in status.warehouses
+    return (
+        not status.tables  # it has not even started
+        or any(each.state != "live" for each in status.tables)
+        or any(each.behind_seconds for each in status.warehouses)
     )
 
 

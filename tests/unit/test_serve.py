@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -189,3 +191,13 @@ def test_an_address_must_be_one(listen: str) -> None:
 def test_addresses() -> None:
     assert parse_address("[::1]:80") == ("::1", 80)
     assert parse_address(":80") == ("", 80)
+
+
+def test_the_metrics_are_those_of_the_documentation(server: HttpServer) -> None:
+    documented = set(
+        re.findall(r"`(cdc_\w+)", (Path(__file__).parents[2] / "docs/operations.md").read_text())
+    )
+    _, text = request(server, "GET", "/metrics")
+    shown = {name for name in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
+    assert shown <= documented
+    assert documented - shown <= {"cdc_source_behind_bytes", "cdc_source_retained_bytes"}  # not known here
