@@ -36,7 +36,7 @@ __all__ = ["Report", "TableReport", "verify"]
 log = structlog.get_logger()
 
 LIMIT, TIMEOUT = 20, 300.0
-STANDSTILL = 3.0  # seconds that the stream may wait for transactions which began just before
+STANDSTILL = 2.0  # seconds that the stream may wait, at first, for transactions which began just before
 PARKED = "parked"
 UNREADY = ("new", "copying", PARKED)
 
@@ -108,15 +108,17 @@ def _not_compared(status: TableStatus, views: Iterable[str]) -> list[TableReport
 
 
 def _meet(moment: Moment, meet: Meet, timeout: float) -> Mapping[str, View]:
-    """Old transactions are waited for before the stream has to stand still. It never does so for long: rather, try again."""
+    """Old transactions are waited for before the stream has to stand still, so that it need not for long."""
     deadline = time.monotonic() + timeout
+    standstill = STANDSTILL
     while True:
         moment.await_old_transactions(max(deadline - time.monotonic(), 0))
         try:
-            return meet(lambda: moment.take(STANDSTILL), timeout)
+            return meet(partial(moment.take, standstill), timeout)
         except Busy:
             if time.monotonic() > deadline:
                 raise
+        standstill *= 2  # where transactions are always long, it has to be longer
 
 
 def _waiting(progress: Callable[[str], None], holders: str) -> None:
