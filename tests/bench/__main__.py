@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -122,12 +123,25 @@ class Bench:
         }
 
     def start(self) -> Figures:
-        """From nothing to streaming: process start excluded, imports of the command included."""
+        """From `cdc run` on the command line to the first line that says it streams."""
         self.database("start").close()
         config = self.config("start", "initial")
-        cold = self.line(config, "caught_up")
-        warm = self.line(config, "caught_up")
-        return {"first start s": cold["start_seconds"], "next start s (goal 1)": warm["start_seconds"]}
+        config.write_text(config.read_text().replace('level = "warning"', 'level = "info"'))
+        first, *later = [self._time_to_stream(config) for _ in range(4)]
+        return {"first start s": first, "later starts s, median (goal 1)": sorted(later)[1]}
+
+    def _time_to_stream(self, config: Path) -> float:
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "cdc.cli", "run", "-c", str(config)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+            assert daemon.stderr is not None
+            for line in daemon.stderr:
+                if json.loads(line)["event"] == "streaming":
+                    break
+            took = time.monotonic() - begun
+            daemon.send_signal(signal.SIGTERM)
+            daemon.stderr.read()
+        return took
 
 
 def main() -> None:
