@@ -12,7 +12,19 @@ from cdc.wire.plan import Plan
 from cdc.wire.times import iso_timestamp, timestamp_text
 
 _FIELD = re.compile(rb'"(\w+)":("(?:[^"\\]|\\.)*"|null|-?\d+)')
-ATTRIBUTES = ("version", "connector", "name", "ts_ms", "snapshot", "db", "sequence", "ts_us", "ts_ns", "schema", "table")
+ATTRIBUTES = (
+    "version",
+    "connector",
+    "name",
+    "ts_ms",
+    "snapshot",
+    "db",
+    "sequence",
+    "ts_us",
+    "ts_ns",
+    "schema",
+    "table",
+)
 POSITIONS = ("txId", "lsn", "xmin", "origin", "origin_lsn", "schema_id", "commit_lsn", "ordinal")
 
 
@@ -23,6 +35,9 @@ class CloudEvents:
         self.deleted = Deleted(tombstone=settings.tombstones_on_delete)
         self._settings = settings
         self._data: dict[Plan, tuple[bytes, bytes]] = {}
+
+    def frame(self, plan: Plan) -> None:  # noqa: ARG002
+        return None
 
     def value(
         self,
@@ -69,7 +84,9 @@ class CloudEvents:
 
 def _transaction(block: bytes) -> list[tuple[bytes, bytes]]:
     facts = dict(_FIELD.findall(block))
-    keys = ((b"id", b"id"), (b"totalorder", b"total_order"), (b"datacollectionorder", b"data_collection_order"))
+    keys = (
+        (b"id", b"id"),
+        (b"totalorder", b"total_order"),
+        (b"datacollectionorder", b"data_collection_order"),
+    )
     return [(ours, facts.get(theirs, NULL)) for ours, theirs in keys]
-
-

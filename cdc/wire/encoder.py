@@ -20,12 +20,13 @@ from cdc.wire.envelope import heartbeat_schemas, message_schemas
 from cdc.wire.forms import form_of
 from cdc.wire.headers import context_headers
 from cdc.wire.json_text import quote_str
+from cdc.wire.moment import Moment
 from cdc.wire.names import Topics, matcher
 from cdc.wire.plan import Plan
 from cdc.wire.record import NO_HEADERS, Record
 from cdc.wire.schemas import schema_record
 from cdc.wire.source import POSITION_HEADER, SourceWriter, source_schema
-from cdc.wire.table_encoder import Moment, TableEncoder
+from cdc.wire.table_encoder import TableEncoder
 from cdc.wire.transactions import Transactions
 
 Clock = Callable[[], int]
@@ -63,9 +64,8 @@ class Encoder:
         self._announced: set[str] = set()
         self._last_commit: Lsn | None = None
         self._first_table: Table | None = None
-        self._countdown = 0
+        self._ticks = 0
         self._handlers: dict[type, Callable[[Any], Iterable[Record]]] = {
-            Change: self._change,
             Truncate: self._truncate,
             Message: self._message,
             Commit: self._commit,
@@ -83,32 +83,35 @@ class Encoder:
 
         `Begin`, `Control` and `Idle` give none. A table's schema comes before its first record.
         """
+        if type(event) is Change:
+            of = self._tables.get(event.table)
+            self._ticks -= 1
+            if of is None or event.begin is not of.begin or self._ticks < 0:
+                return self._change(event)
+            return of.change(event)
         handler = self._handlers.get(type(event))
-        return handler(event) if handler else ()
+        return () if handler is None else handler(event)
 
     def heartbeat(self) -> Record:
         """The record that says that all is well."""
         key = b'{"serverName":%b}' % quote_str(self._prefix)
         value = b'{"ts_ms":%d}' % (self._clock() // 1_000_000)
         return Record(
-            self.topics.heartbeat, key.join(self._heartbeat_key), value.join(self._heartbeat_value), NO_HEADERS
+            self.topics.heartbeat,
+            key.join(self._heartbeat_key),
+            value.join(self._heartbeat_value),
+            NO_HEADERS,
         )
 
     def _change(self, change: Change) -> Iterable[Record]:
-        of = self._tables.get(change.table)
-        if of is None:
-            of = self._table(change.table)
-            return [*self._schema(change.table), *self._change(change)]
-        self._countdown -= 1
+        """The first change of a table or a transaction, or the first in a while."""
+        schema = () if change.table in self._tables else self._schema(change.table)
+        of = self._tables.get(change.table) or self._table(change.table)
+        self._moment.set(self._clock())
+        self._ticks = CLOCK_EVERY
         if change.begin is not of.begin:
             of.enter(change.begin, self._last_commit)
-            self._countdown = 0
-        if self._countdown <= 0:
-            self._moment.set(self._clock())
-            self._countdown = CLOCK_EVERY
-        if self._transactions.on:
-            return [*self._transactions.begun(change.begin, change.lsn), *of.change(change)]
-        return of.change(change)
+        return [*schema, *self._transactions.begun(change.begin, change.lsn), *of.change(change)]
 
     def _truncate(self, event: Truncate) -> Iterable[Record]:
         of = self._tables.get(event.table) or self._table(event.table)
@@ -136,7 +139,9 @@ class Encoder:
         return self._transactions.ended(commit.begin, commit.end_lsn)
 
     def _message(self, message: Message) -> Iterable[Record]:
-        if not self._wants_prefix.fullmatch(message.prefix) or self._unwanted_prefix.fullmatch(message.prefix):
+        if not self._wants_prefix.fullmatch(message.prefix) or self._unwanted_prefix.fullmatch(
+            message.prefix
+        ):
             return []
         self._moment.set(self._clock())
         begin, lsn = message.begin, b"%d" % message.lsn

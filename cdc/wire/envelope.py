@@ -94,5 +94,3 @@ def heartbeat_schemas() -> tuple[bytes, bytes]:
     key = struct(KEY_NAMES + "ServerNameKey", ConnectField(STRING, field="serverName"), version=1)
     value = struct(KEY_NAMES + "Heartbeat", ConnectField(INT64, field="ts_ms"), version=1)
     return schema_json(ConnectField(key)), schema_json(ConnectField(value))
-
-

@@ -34,8 +34,13 @@ class Flat:
         source = {field.field: field for field in source_schema(exact=settings.exact).type.fields}
         own = {"op": ConnectField(STRING, optional=True)}
         own |= {name: ConnectField(INT64, optional=True) for name in ("ts_ms", "ts_us", "ts_ns")}
-        self._added = [(name, own.get(name) or source[name.removeprefix("source.")]) for name in settings.flat_add_fields]
+        self._added = [
+            (name, own.get(name) or source[name.removeprefix("source.")]) for name in settings.flat_add_fields
+        ]
         self._wrappers: dict[Plan, tuple[bytes, bytes]] = {}
+
+    def frame(self, plan: Plan) -> None:  # noqa: ARG002
+        return None
 
     def value(
         self,
@@ -77,7 +82,11 @@ class Flat:
     def _wrapper(self, plan: Plan) -> tuple[bytes, bytes]:
         found = self._wrappers.get(plan)
         if found is None:
-            deleted = [ConnectField(STRING, optional=True, field=f"{self._prefix}deleted")] if self._rewrites else []
+            deleted = (
+                [ConnectField(STRING, optional=True, field=f"{self._prefix}deleted")]
+                if self._rewrites
+                else []
+            )
             added = [ConnectField(kind.type, True, self._named(name)) for name, kind in self._added]
             row = ConnectType("struct", plan.row_type.name, fields=[*plan.row_type.fields, *deleted, *added])
             found = self._wrappers[plan] = wrapped(schema_json(ConnectField(row)))

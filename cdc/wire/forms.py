@@ -30,6 +30,9 @@ class Form(Protocol):
 
     deleted: Deleted
 
+    def frame(self, plan: Plan) -> tuple[bytes, bytes] | None:
+        """What stands before and behind the envelope, if `value` does no more than to put it together; else None."""
+
     def value(
         self,
         plan: Plan,
@@ -72,6 +75,9 @@ class Envelope:
         )
         return inner.join(self._wrapper(plan)) if self._settings.schemas_enable else inner
 
+    def frame(self, plan: Plan) -> tuple[bytes, bytes]:
+        return self._wrapper(plan) if self._settings.schemas_enable else (b"", b"")
+
     def _wrapper(self, plan: Plan) -> tuple[bytes, bytes]:
         found = self._wrappers.get(plan)
         if found is None:
@@ -87,5 +93,3 @@ def form_of(settings: FormatSettings) -> Form:
     from cdc.wire.flat import Flat
 
     return {"flat": Flat, "cloudevents": CloudEvents}.get(settings.event_form, Envelope)(settings)
-
-

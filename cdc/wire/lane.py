@@ -13,8 +13,9 @@ from cdc.wire.json_text import NULL, quote
 Convert: TypeAlias = Callable[[bytes], bytes]
 """PostgreSQL's text of a value → JSON text."""
 
-Form: TypeAlias = Literal["raw", "text", "bool", "call"]
-"""How a generated function writes the value: as it is, as a string of itself, by letter, or through `convert`."""
+Form: TypeAlias = Literal["raw", "text", "bool", "instant", "instant6", "timestamp", "call"]
+"""How a generated function writes the value: as it is, as a string of itself, by letter, by a shape that times
+commonly have (see `generate.ORDINARY`), or through `convert`, which does right in every case."""
 
 
 class Lane(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from cdc.format import FormatSettings
 from cdc.schema import LogicalType
 from cdc.wire import intervals
 from cdc.wire.connect_schema import INT32, INT64, STRING, ConnectType, semantic
-from cdc.wire.lane import Lane
+from cdc.wire.lane import Form, Lane
 from cdc.wire.times import (
     INFINITE_DAYS,
     INFINITE_US,
@@ -107,7 +107,8 @@ def _iso_timestamp(settings: FormatSettings) -> Lane:
             return b'"%bT%bZ"' % (cell[:10], cell[11:])
         return infinite[cell] if cell in INFINITE else b'"%bZ"' % iso_timestamp(cell)
 
-    return Lane(semantic(STRING, DEBEZIUM + "IsoTimestamp"), convert, zero=b'"1970-01-01T00:00:00Z"')
+    schema = semantic(STRING, DEBEZIUM + "IsoTimestamp")
+    return Lane(schema, convert, "timestamp", zero=b'"1970-01-01T00:00:00Z"')
 
 
 def timestamptz(of: LogicalType, settings: FormatSettings) -> Lane:
@@ -127,7 +128,8 @@ def timestamptz(of: LogicalType, settings: FormatSettings) -> Lane:
             clock = b"%b.%b" % (whole, fraction.ljust(digits, b"0"))
         return b'"%bT%bZ"' % (day, clock)
 
-    return Lane(ZONED_TIMESTAMP, convert, zero=b'"1970-01-01T00:00:00Z"')
+    form: Form = "instant" if not padded else "instant6" if digits == 6 else "call"
+    return Lane(ZONED_TIMESTAMP, convert, form, zero=b'"1970-01-01T00:00:00Z"')
 
 
 def timetz(_of: LogicalType, settings: FormatSettings) -> Lane:

@@ -19,13 +19,16 @@ from cdc.wire.lane import Lane
 from cdc.wire.lanes import NAME_OID, lane_of
 from cdc.wire.masks import masked
 from cdc.wire.names import Topics, field_name, matcher, schema_name
-from cdc.wire.rows import Field, RowWriter
+from cdc.wire.generate import Field
+from cdc.wire.rows import RowWriter
 
 
 class Plan:
     """What is known of a table's records before there is one."""
 
-    def __init__(self, table: Table, settings: FormatSettings, topics: Topics, *, streamed: bool = True) -> None:
+    def __init__(
+        self, table: Table, settings: FormatSettings, topics: Topics, *, streamed: bool = True
+    ) -> None:
         self.table = table
         self.topic = topics.of_table(table.schema, table.name)
         self.schema_name = schema_name(self.topic, settings.schema_name_adjustment_mode)
@@ -44,7 +47,7 @@ class Plan:
         self.omits = omit
         self.has_key = bool(key_fields)
         self.key_indexes = tuple(field.index for field in key_fields)
-        self._keys = RowWriter(key_fields, width, omit=False)
+        self.keys = RowWriter(key_fields, width, omit=False)
         key_json = schema_json(ConnectField(self.key_type))
         self.key_before, self.key_behind = wrapped(key_json) if settings.schemas_enable else (b"", b"")
         self.header_before, self.header_behind = (
@@ -53,7 +56,11 @@ class Plan:
 
     def key(self, row: Row) -> bytes | None:
         """The key's JSON, without a schema. Unknown cells of an old row count as NULL."""
-        return self._keys.old(row) if self.has_key else None
+        return self.keys.old(row) if self.has_key else None
+
+    def framed(self, key: bytes | None) -> bytes | None:
+        """The key with its schema, if schemas are embedded."""
+        return key if key is None or not self.key_before else key.join((self.key_before, self.key_behind))
 
     def _key_columns(self) -> list[int]:
         """Those that `message_key_columns` names for the table, else the primary key, else an index that could be one."""

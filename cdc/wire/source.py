@@ -26,20 +26,31 @@ def _int(name: str) -> ConnectField:
 
 def source_schema(*, exact: bool) -> ConnectField:
     """The schema of the block."""
-    text = [ConnectField(STRING, field=name) for name in ("version", "connector", "name", "db", "schema", "table")]
+    text = [
+        ConnectField(STRING, field=name) for name in ("version", "connector", "name", "db", "schema", "table")
+    ]
     version, connector, name, db, schema, table = text
     fields = [
         *(version, connector, name, ConnectField(INT64, field="ts_ms")),
         ConnectField(_MARKS, optional=True, field="snapshot", default=b'"false"'),
-        *(db, ConnectField(STRING, optional=True, field="sequence"), _int("ts_us"), _int("ts_ns"), schema, table),
+        *(
+            db,
+            ConnectField(STRING, optional=True, field="sequence"),
+            _int("ts_us"),
+            _int("ts_ns"),
+            schema,
+            table,
+        ),
         *(_int("txId"), _int("lsn"), _int("xmin"), ConnectField(STRING, optional=True, field="origin")),
         _int("origin_lsn"),
     ]
     if exact:
-        fields += [ConnectField(STRING, optional=True, field="schema_id"), _int("commit_lsn"), _int("ordinal")]
-    return ConnectField(
-        struct("io.debezium.connector.postgresql.Source", *fields, version=1), field="source"
-    )
+        fields += [
+            ConnectField(STRING, optional=True, field="schema_id"),
+            _int("commit_lsn"),
+            _int("ordinal"),
+        ]
+    return ConnectField(struct("io.debezium.connector.postgresql.Source", *fields, version=1), field="source")
 
 
 class SourceWriter:
@@ -54,7 +65,12 @@ class SourceWriter:
         self._database = quote_str(database)
 
     def pieces(
-        self, table: Table | None, commit_us: int, xid: int | None, last_commit: Lsn | None, mark: bytes = b"false"
+        self,
+        table: Table | None,
+        commit_us: int,
+        xid: int | None,
+        last_commit: Lsn | None,
+        mark: bytes = b"false",
     ) -> tuple[bytes, bytes]:
         """What stands before the row's LSN in `sequence`, and from there to before it in `lsn`."""
         last = NULL if last_commit is None else b'\\"%d\\"' % last_commit

@@ -1,11 +1,13 @@
-"""The records of one table: its rows between the pieces that are the same for all of them.
+"""The records of one table: its rows, between the pieces that are the same for all of them.
 
-`enter` works out the source block once for a transaction; a row then is two generated functions (key and row) and one format.
+`enter` works out the pieces of the source block once for a transaction. A row alone (an insert, an update without the old row, a
+delete) is then one generated function, key and value in one; all others are put together from their parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 import msgspec
 
@@ -14,25 +16,16 @@ from cdc.format import FormatSettings
 from cdc.lsn import Lsn
 from cdc.wire.csv_rows import read_rows
 from cdc.wire.forms import Form
+from cdc.wire.generate import EXCEPTIONAL, Object, WriteRecord, record_function
 from cdc.wire.headers import NEW_KEY, OLD_KEY, key_header
 from cdc.wire.json_text import NULL
+from cdc.wire.moment import Moment
 from cdc.wire.plan import Plan
 from cdc.wire.record import Headers, Record
 from cdc.wire.source import POSITION_HEADER, UNSENT_HEADER, SourceWriter
 from cdc.wire.transactions import Transactions
 
-
-class Moment:
-    """Now, as the three fields that end an envelope. Shared by all tables, and renewed by the encoder."""
-
-    def __init__(self) -> None:
-        self.times = b""
-        self.us = 0
-
-    def set(self, ns: int) -> None:
-        text = b"%d" % ns
-        self.times = b'"ts_ms":%b,"ts_us":%b,"ts_ns":%b' % (text[:-6] or b"0", text[:-3] or b"0", text)
-        self.us = ns // 1000
+OPS = {op: op.encode() for op in (INSERT, UPDATE, DELETE)}
 
 
 class TableEncoder:
@@ -54,109 +47,127 @@ class TableEncoder:
         self._skipped = settings.skipped
         self._exact = settings.exact
         self._source = source
-        self._value = form.value
+        self._form = form
         self._moment = moment
         self._transactions = transactions
         self._context = context
-        self._bare = settings.exact and not context
-        self._deleted = form.deleted
-        self._position = ""
+        self._gone, self._tombstone = form.deleted.record, form.deleted.tombstone
+        self._topic = plan.topic
+        self._ordinal: Callable[[int], bytes] = b"%d".__mod__ if settings.exact else lambda _: b""
+        self._insert, self._remove = self._generated()
+
+    def _generated(self) -> tuple[WriteRecord, WriteRecord]:
+        """The functions for a row alone: one that is there from now on, and one that is gone."""
+        plan, frame = self.plan, self._form.frame(self.plan)
+        if frame is None or self._transactions.on or self._skipped & {INSERT, UPDATE, DELETE}:
+            return _cannot, _cannot
+        key = plan.keys.object if plan.has_key else None
+        start, end = frame
+
+        def function(row: Object, before: bytes, behind: bytes) -> WriteRecord:
+            around = (b'%b{"before":%b' % (start, before), behind, end)
+            keys = (plan.key_before, plan.key_behind)
+            width = len(plan.table.columns)
+            return record_function(row, key, width, frame=around, key_frame=keys)
+
+        new, old = plan.rows.object, plan.old_rows.object
+        return function(new, b'null,"after":', b""), function(old, b"", b',"after":null')
 
     def enter(self, begin: Begin, last_commit: Lsn | None) -> None:
         """From here on rows are of this transaction."""
         self.begin = begin
-        table = self.plan.table
-        before, between = self._source.pieces(table, begin.commit_us, begin.xid, last_commit)
-        self._pieces(before, between, begin.commit_lsn)
+        pieces = self._source.pieces(self.plan.table, begin.commit_us, begin.xid, last_commit)
+        self._at(pieces, begin.commit_lsn)
 
-    def _pieces(self, before: bytes, between: bytes, commit_lsn: Lsn) -> None:
-        self._before, self._between = before, between
+    def _at(self, pieces: tuple[bytes, bytes], commit_lsn: Lsn) -> None:
+        self._before, self._between = pieces
         self._behind = self._source.behind(self.plan.table, commit_lsn)
-        self._position = f"{self.plan.table.fingerprint} {commit_lsn} "
+        self._position = b"%b %d " % (self.plan.table.fingerprint.encode(), commit_lsn)
 
-    def change(self, change: Change) -> list[Record]:
+    def change(self, change: Change) -> Sequence[Record]:
         """An insert, an update or a delete."""
-        op, new, old = change.op, change.new, change.old
-        if op is INSERT or op == INSERT:
-            return self._write(change, INSERT, None, new) if new is not None else []
-        if op == DELETE:
-            return self._delete(change, old) if old is not None else []
-        if new is None:
-            return []
+        new, old = change.new, change.old
         if old is None:
-            return self._write(change, UPDATE, None, new)
+            if new is None:
+                return ()
+            ordinal, lsn = change.ordinal, b"%d" % change.lsn
+            place = (self._behind, self._ordinal(ordinal), OPS[change.op], self._moment.times)
+            try:
+                key, value = self._insert(new, self._before, lsn, self._between, *place)
+            except EXCEPTIONAL:
+                return self._write(change, change.op, None, new, self._headers(ordinal))
+            return (
+                Record(self._topic, key, value, self._context if self._exact else self._headers(ordinal)),
+            )
+        if new is None:
+            return self._delete(change, old)
         return self._update(change, old, new)
 
-    def _update(self, change: Change, old: Row, new: Row) -> list[Record]:
+    def _update(self, change: Change, old: Row, new: Row) -> Sequence[Record]:
         plan = self.plan
-        before = self._old(old)
+        before = plan.old_rows.old(old)
         if self._settings.skip_messages_without_change and before == plan.rows.new(new):
-            return []
+            return ()
         old_key, new_key = plan.key(old), plan.key(new)
         unknown = self._exact and any(old[index] is UNSENT for index in plan.key_indexes)
+        headers = self._headers(change.ordinal)
         if old_key is None or new_key is None or old_key == new_key or unknown:
-            return self._write(change, UPDATE, before, new)
-        moved = [(NEW_KEY, key_header(plan, new_key, self._settings))]
-        came = [(OLD_KEY, key_header(plan, old_key, self._settings))]
+            return self._write(change, UPDATE, before, new, headers)
+        moved = [(NEW_KEY, key_header(plan, new_key, self._settings)), *headers]
+        came = [(OLD_KEY, key_header(plan, old_key, self._settings)), *headers]
         return [*self._delete(change, old, moved), *self._write(change, INSERT, None, new, came)]
 
-    def _old(self, old: Row) -> bytes:
-        """Columns outside of the replica identity are there only if the whole row is."""
-        return self.plan.old_rows.old(old)
-
-    def _delete(self, change: Change, old: Row, headers: Headers | None = None) -> list[Record]:
+    def _delete(self, change: Change, old: Row, headers: Headers | None = None) -> Sequence[Record]:
         if DELETE in self._skipped:
-            return []
-        key = self._key(self.plan.key(old))
-        headers = self._headers(headers, change.ordinal)
-        records = []
-        if self._deleted.record:
-            value = self._envelope(DELETE, self._old(old), None, change, change.lsn, change.ordinal)
-            records.append(Record(self.plan.topic, key, value, headers))
-        if self._deleted.tombstone:
-            records.append(Record(self.plan.topic, key, None, headers))
-        return records
+            return ()
+        plan, topic = self.plan, self.plan.topic
+        if headers is None:
+            headers = self._headers(change.ordinal)
+        lsn, ordinal = b"%d" % change.lsn, self._ordinal(change.ordinal)
+        try:
+            key, value = self._remove(
+                old, self._before, lsn, self._between, self._behind, ordinal, b"d", self._moment.times
+            )
+        except EXCEPTIONAL:
+            key = plan.framed(plan.key(old))
+            value = self._envelope(DELETE, plan.old_rows.old(old), None, change, lsn, change.ordinal)
+        tombstone = Record(topic, key, None, headers)
+        if not self._gone:
+            return (tombstone,) if self._tombstone else ()
+        record = Record(topic, key, value, headers)
+        return (record, tombstone) if self._tombstone else (record,)
 
     def _write(
-        self, change: Change, op: str, before: bytes | None, new: Row, headers: Headers | None = None
-    ) -> list[Record]:
+        self, change: Change, op: str, before: bytes | None, new: Row, headers: Headers
+    ) -> Sequence[Record]:
         if op in self._skipped:
-            return []
-        plan = self.plan
-        key = plan.key(new)
-        after = plan.rows.new(new)
-        headers = self._context if self._bare and headers is None else self._headers(headers, change.ordinal)
-        if plan.rows.unsent:
-            if not plan.omits:
-                headers = [*headers, (UNSENT_HEADER, msgspec.json.encode(plan.rows.unsent))]
-            plan.rows.unsent = []
-        value = self._envelope(op, before, after, change, change.lsn, change.ordinal)
-        return [Record(plan.topic, self._key(key), value, headers)]
+            return ()
+        plan, lsn, ordinal = self.plan, b"%d" % change.lsn, change.ordinal
+        key, after = plan.framed(plan.key(new)), plan.rows.new(new)
+        if plan.rows.unsent and not plan.omits:
+            headers = [*headers, (UNSENT_HEADER, msgspec.json.encode(plan.rows.unsent))]
+        plan.rows.unsent = []
+        return (Record(plan.topic, key, self._envelope(op, before, after, change, lsn, ordinal), headers),)
 
-    def truncate(self, event: Truncate) -> list[Record]:
+    def truncate(self, event: Truncate) -> Sequence[Record]:
         """A record without key."""
         if TRUNCATE in self._skipped:
-            return []
-        value = self._envelope(TRUNCATE, None, None, event, event.lsn, event.ordinal)
-        return [Record(self.plan.topic, None, value, self._headers(None, event.ordinal))]
+            return ()
+        value = self._envelope(TRUNCATE, None, None, event, b"%d" % event.lsn, event.ordinal)
+        return (Record(self.plan.topic, None, value, self._headers(event.ordinal)),)
 
     def chunk(self, chunk: Chunk, *, begins: bool) -> Iterator[Record]:
         """Rows that a snapshot read. `begins`: they are of its first table."""
-        commit_lsn, ordinal = chunk.position
-        headers = self._headers(None, ordinal)
+        plan, (commit_lsn, ordinal) = self.plan, chunk.position
+        lsn, shown = b"%d" % commit_lsn, None
         for number, row in enumerate(read_rows(chunk.csv), start=1):
-            mark = _mark(chunk, begins, first=number == 1 and chunk.first, last=number == chunk.rows and chunk.last)
-            if number == 1 or mark != b"true" or last_mark != b"true":
-                pieces = self._source.pieces(self.plan.table, self._moment.us, None, None, mark)
-                self._pieces(*pieces, commit_lsn)
-                headers = self._headers(None, ordinal)
-            last_mark = mark
-            key = self._key(self.plan.key(row))
-            value = self._envelope(READ, None, self.plan.rows.new(row), None, commit_lsn, ordinal)
-            yield Record(self.plan.topic, key, value, headers)
-
-    def _key(self, key: bytes | None) -> bytes | None:
-        return b"%b%b%b" % (self.plan.key_before, key, self.plan.key_behind) if key is not None else None
+            first, last = number == 1 and chunk.first, number == chunk.rows and chunk.last
+            mark = _mark(chunk, begins, first=first, last=last)
+            if mark != shown:
+                shown = mark
+                self._at(self._source.pieces(plan.table, self._moment.us, None, None, mark), commit_lsn)
+            value = self._envelope(READ, None, plan.rows.new(row), None, lsn, ordinal)
+            yield Record(plan.topic, plan.framed(plan.key(row)), value, self._headers(ordinal))
 
     def _envelope(
         self,
@@ -164,22 +175,24 @@ class TableEncoder:
         before: bytes | None,
         after: bytes | None,
         event: Change | Truncate | None,
-        lsn: Lsn,
+        lsn: bytes,
         ordinal: int,
     ) -> bytes:
-        text = b"%d" % lsn
-        if self._exact:
-            source = b"%b%b%b%b%b%d}" % (self._before, text, self._between, text, self._behind, ordinal)
-        else:
-            source = b"%b%b%b%b%b}" % (self._before, text, self._between, text, self._behind)
+        end = self._ordinal(ordinal)
+        source = b"%b%b%b%b%b%b}" % (self._before, lsn, self._between, lsn, self._behind, end)
         transaction = NULL
         if self._transactions.on and event is not None:
-            transaction = self._transactions.block(event.table.full_name, event.begin, lsn)
-        return self._value(self.plan, op, before, after, source, transaction, self._moment.times)
+            transaction = self._transactions.block(event.table.full_name, event.begin, event.lsn)
+        return self._form.value(self.plan, op, before, after, source, transaction, self._moment.times)
 
-    def _headers(self, first: Headers | None, ordinal: int) -> Headers:
-        ours = [] if self._exact else [(POSITION_HEADER, f"{self._position}{ordinal}".encode())]
-        return [*(first or ()), *self._context, *ours]
+    def _headers(self, ordinal: int) -> Headers:
+        if self._exact:
+            return self._context
+        return [*self._context, (POSITION_HEADER, b"%b%d" % (self._position, ordinal))]
+
+
+def _cannot(*_: object) -> NoReturn:
+    raise TypeError
 
 
 def _mark(chunk: Chunk, begins: bool, *, first: bool, last: bool) -> bytes:
