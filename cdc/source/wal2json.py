@@ -110,13 +110,14 @@ class Wal2jsonDecoder:
 
     def _row(self, record: Record) -> Sequence[DecodedMessage]:
         known = self._relations.get(record)
-        new = self._cells(known, record.columns) if known else ()
-        first: tuple[DecodedMessage, ...] = ()
-        if known is None or _lacks_a_column(known, record.action, new):
-            known = self._relations.make(record)
-            new = self._cells(known, record.columns)
-            first = (known.relation,)
-        return (*first, self._change(record, known, new))
+        change = self._change(record, known) if known else None
+        if change is not None:
+            return (change,)
+        known = self._relations.make(record)
+        change = self._change(record, known)
+        if change is None:
+            raise ValueError(f"its columns contradict each other, in table {record.schema}.{record.table}")
+        return known.relation, change
 
     def _truncate(self, record: Record) -> Sequence[DecodedMessage]:
         """One table; wal2json has a record for each that the statement names."""
@@ -127,36 +128,36 @@ class Wal2jsonDecoder:
             first = (known.relation,)
         return (*first, TruncateMessage((known.relation.oid,), cascade=False, restart_identity=False))
 
-    def _change(self, record: Record, known: Known, new: tuple[Cell, ...]) -> DecodedMessage:
+    def _change(self, record: Record, known: Known) -> DecodedMessage | None:
+        """The row as one of this relation; None if it cannot be one."""
         oid = known.relation.oid
+        new, old = self._cells(known, record.columns), self._cells(known, record.identity)
+        if new is None or old is None:
+            return None
         if record.action == "I":
-            return InsertMessage(oid, new)
-        old = self._cells(known, record.identity)
+            return None if UNSENT in new else InsertMessage(oid, new)
         old_kind = "O" if known.relation.replica_identity == FULL else "K"
         if record.action == "D":
             return DeleteMessage(oid, old, old_kind)
-        if old_kind == "K" and all(o is UNSENT or o == n for o, n in zip(old, new, strict=True)):
+        if any([new[at] is UNSENT for at in known.fixed_length]):
+            return None  # not left out as unchanged: dropped
+        if old_kind == "K" and all([o is UNSENT or o == n for o, n in zip(old, new, strict=True)]):
             return UpdateMessage(oid, new, None, "")  # it names the identity of every row, changed or not
         return UpdateMessage(oid, new, old, old_kind)
 
-    def _cells(self, known: Known, shown: Iterable[relations.Cell]) -> tuple[Cell, ...]:
+    def _cells(self, known: Known, shown: Sequence[relations.Cell]) -> tuple[Cell, ...] | None:
+        layout = known.layout(shown)
+        if layout is None:
+            return None
         cells: list[Cell] = [UNSENT] * len(known.relation.columns)
-        for column in shown:
-            index = known.places[column.name].at
-            if index < 0:
+        for at, column in zip(layout, shown, strict=True):
+            if at < 0:
                 continue
             text = _text(column.value)
             if text is None and column.typeoid in self._doubtful:
                 raise _doubtful(known, column.name)
-            cells[index] = b"\\x" + text if column.typeoid == BYTEA and text is not None else text
+            cells[at] = b"\\x" + text if column.typeoid == BYTEA and text is not None else text
         return tuple(cells)
-
-
-def _lacks_a_column(known: Known, action: str, new: Sequence[Cell]) -> bool:
-    """Whether a new row leaves out what it must have: columns were dropped since the relation was made."""
-    if action == "I":
-        return UNSENT in new
-    return action == "U" and any(new[index] is UNSENT for index in known.fixed_length)
 
 
 def _text(value: msgspec.Raw) -> bytes | None:

@@ -74,6 +74,10 @@ class Place(NamedTuple):
     typmod: int
     position: int
 
+    def is_of(self, cell: Cell) -> bool:
+        same = self.typeoid == cell.typeoid & OID and self.type == cell.type
+        return same and cell.position in (self.position, 0)
+
     @property
     def fixed_length(self) -> bool:
         return logical_type(self.typeoid).kind in FIXED_LENGTH
@@ -87,19 +91,27 @@ class Known(NamedTuple):
     fixed_length: tuple[int, ...]
     primary_key: list[str]
     identity: list[str]
+    layouts: dict[tuple[object, ...], list[int]]
 
     def agrees(self, record: Record) -> bool:
-        """Whether the record could be one of this relation."""
-        places = self.places
-        for cell in record.columns or record.identity:
-            place = places.get(cell.name)
-            if place is None or place.typeoid != cell.typeoid & OID or place.type != cell.type:
-                return False
-            if cell.position != place.position and cell.position:
-                return False
+        """Whether its keys are those of the record."""
         if record.identity and [cell.name for cell in record.identity] != self.identity:
             return False
         return record.action == "T" or [cell.name for cell in record.pk] == self.primary_key
+
+    def layout(self, shown: Sequence[Cell]) -> list[int] | None:
+        """For each cell of a row that is shown, where it stands; None: they are not this relation's."""
+        described = tuple([(cell.name, cell.typeoid, cell.type, cell.position) for cell in shown])
+        layout = self.layouts.get(described)
+        if layout is None:
+            places = [self.places.get(cell.name) for cell in shown]
+            known = [
+                place.at for place, cell in zip(places, shown, strict=True) if place and place.is_of(cell)
+            ]
+            if len(known) != len(shown):
+                return None
+            layout = self.layouts[described] = known
+        return layout
 
 
 class Relations:
@@ -111,7 +123,7 @@ class Relations:
         self._made_up = count(FIRST_MADE_UP_OID, -1)
 
     def get(self, record: Record) -> Known | None:
-        """The record's relation, if there is one and it agrees."""
+        """The record's relation, if there is one and its keys agree."""
         known = self._known.get((record.schema, record.table))
         return known if known is not None and known.agrees(record) else None
 
@@ -136,6 +148,7 @@ class Relations:
             tuple(place.at for place in columns if place.fixed_length),
             primary_key,
             [cell.name for cell in record.identity] or (before.identity if before else []),
+            {},
         )
         return known
 
