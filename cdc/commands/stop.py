@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from cdc.commands.screen import err
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -24,7 +23,8 @@ def stop_on_signals(doing: str = "applying what was received") -> Iterator[threa
             os._exit(128 + number)  # unwinding would wait for the very things that do not end
         stop.set()
         if number == signal.SIGINT:
-            err.print(f"\nstopping: {doing}; once more to end at once", style="dim")
+            # Not by a console, which would write into the middle of a live display.
+            sys.stderr.write(f"\nstopping: {doing}; once more to end at once\n")
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

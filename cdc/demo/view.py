@@ -129,6 +129,4 @@ def summary(outcome: Outcome) -> None:
         screen.out.print(f"             cdc run -c {file}   in another terminal")
     else:
         screen.out.print("files        removed; `cdc demo --keep` keeps them to try the other commands on")
-        screen.out.print(
-            "next         cdc init --dsn postgresql://user@host/database   for a database of yours"
-        )
+        screen.out.print("next         cdc init --dsn postgresql://user@host/a_database_of_yours")
