@@ -35,6 +35,8 @@ class SourceSettings(Settings, kw_only=True, frozen=True):
     flush_interval: Seconds = 2.0
     """Under load, seconds between confirmations of what is durable; an idle stream confirms at once."""
     connect_timeout: Count = 10
+    wal2json_null_numbers: Literal["refuse", "null"] = "refuse"
+    """wal2json before 2.6 prints NaN and infinities of numbers as null: refuse such a null, or take it for NULL."""
 
 
 class SnapshotSettings(Settings, kw_only=True, frozen=True):
@@ -46,9 +48,9 @@ class SnapshotSettings(Settings, kw_only=True, frozen=True):
 
 
 class TransportSettings(Settings, kw_only=True, frozen=True):
-    """`[transport]`: what carries events from the reader to the appliers."""
+    """`[transport]`: what carries events from the reader to the appliers. Other kinds than memory have settings of their own."""
 
-    kind: Literal["memory"] = "memory"
+    kind: str = "memory"
     max_bytes: Annotated[int, Meta(ge=1 << 20)] = 64 << 20
     """Bytes of rows on their way to one warehouse; when reached, the stream waits."""
 

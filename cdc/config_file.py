@@ -16,12 +16,13 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from cdc import registry
-from cdc.config import Config, Settings, WarehouseSettings
+from cdc.config import Config, Settings, TransportSettings, WarehouseSettings
 from cdc.config_value import Text, convert, expand, without_limits
 from cdc.errors import ConfigError
 
 DEFAULT = Path("config.toml")
 PREFIX = "CDC_"
+MEMORY = "memory"
 S = TypeVar("S", bound=Settings)
 Place = tuple[str, ...]
 
@@ -106,6 +107,7 @@ class Reading:
     def config(self, given: dict[str, Any]) -> Config | None:
         """The settings, or None if there were mistakes."""
         warehouses = given.pop("warehouses", {})
+        transport = self._transport(given.pop("transport", {}))
         config = self.table({"source": {}, **given}, Config, ())
         read: dict[str, WarehouseSettings | None] = {}
         if not isinstance(warehouses, dict):
@@ -116,7 +118,7 @@ class Reading:
             read = {name: self._warehouse(each, ("warehouses", name)) for name, each in warehouses.items()}
         if config is None or self.mistakes:
             return None
-        return msgspec.structs.replace(config, warehouses=read)
+        return msgspec.structs.replace(config, transport=transport, warehouses=read)
 
     def table(self, given: Any, kind: type[S], place: Place) -> S | None:
         """One table as its settings."""
@@ -143,6 +145,20 @@ class Reading:
         except ValueError as error:  # a connector's own check, in __post_init__
             self._wrong((*place, ""), str(error))
             return None
+
+    def _transport(self, given: Any) -> TransportSettings | None:
+        """By its kind; memory needs no table."""
+        place = ("transport",)
+        kind = given.get("kind", MEMORY) if isinstance(given, dict) else MEMORY
+        try:
+            kind = convert(expand(kind, self._environ), str)
+            settings = TransportSettings if kind == MEMORY else registry.transport(kind).Settings
+        except ConfigError as error:
+            self._wrong(
+                (*place, "kind"), f"{error.what}: {error.why}" if error.why else error.what, error.hint
+            )
+            return None
+        return self.table(given, settings, place)
 
     def _warehouse(self, given: Any, place: Place) -> WarehouseSettings | None:
         if not isinstance(given, dict):

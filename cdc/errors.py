@@ -68,6 +68,17 @@ class TargetUnavailable(TargetError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class TransportError(CdcError):
+    """Kafka refuses, and trying again will not help; or what is on its topics cannot be used."""
+
+
+class TransportUnavailable(TransportError):
+    """Kafka cannot be reached or is busy now; later it may answer."""
+
+    retriable = True
+    exit_code = EXIT_TRY_AGAIN
+
+
 class ValueRefused(TargetError):
     """A value that the target's column cannot hold unaltered; `rule` names the setting that decides."""
 

@@ -1,4 +1,5 @@
-"""Finds connectors by kind: modules that installed packages name in the entry point group `cdc.connectors`.
+"""Finds connectors by kind: modules that installed packages name in the entry point groups `cdc.connectors` (warehouses)
+and `cdc.transports`.
 
 The engine never imports a connector by name, so one of a third party is as good as ours. Looking one up
 imports its module but not its driver; a driver that is not installed is told here, with what to install.
@@ -11,9 +12,10 @@ import importlib.util
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cdc.config import WarehouseSettings
+from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import ConfigError
 from cdc.interfaces import Warehouse
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cdc.check import Check
 
 GROUP = "cdc.connectors"
+TRANSPORTS = "cdc.transports"
 
 
 class Connector(Protocol):
@@ -47,6 +50,19 @@ class Connector(Protocol):
         """What can be found wrong with the target without changing it."""
 
 
+class Transport(Protocol):
+    """What a transport's module offers; `REQUIRES` as for a connector."""
+
+    @property
+    def Settings(self) -> type[TransportSettings]:
+        """Of `[transport]` of this kind."""
+
+
+def transport(kind: str) -> Transport:
+    """The transport's module; ConfigError if there is none of that kind or a package it needs is missing."""
+    return cast(Transport, _load(kind, TRANSPORTS, "transport"))
+
+
 def kinds() -> list[str]:
     """The kinds that are installed."""
     return sorted({point.name for point in _points()})
@@ -54,9 +70,17 @@ def kinds() -> list[str]:
 
 def load(kind: str) -> Connector:
     """The connector's module; ConfigError if there is none of that kind or a package it needs is missing."""
-    found = [point for point in _points() if point.name == kind]
+    return cast(Connector, _load(kind, GROUP, "warehouse"))
+
+
+def _load(kind: str, group: str, what: str) -> ModuleType:
+    points = _points() if group == GROUP else _transport_points()
+    found = [point for point in points if point.name == kind]
     if not found:
-        raise ConfigError(f"there is no warehouse of kind {kind!r}", why=_known(), hint=_nearest(kind))
+        names = kinds() if group == GROUP else ["memory", *sorted(point.name for point in points)]
+        raise ConfigError(
+            f"there is no {what} of kind {kind!r}", why=_known(names), hint=_nearest(kind, names)
+        )
     try:
         module = found[0].load()
     except ImportError as error:
@@ -66,11 +90,11 @@ def load(kind: str) -> Connector:
     for name in getattr(module, "REQUIRES", ()):
         if importlib.util.find_spec(name) is None:
             raise ConfigError(
-                f"warehouses of kind {kind!r} need the package {name}",
+                f"{what}s of kind {kind!r} need the package {name}",
                 why="it is not installed",
                 hint=_install(found[0]),
             )
-    return cast(Connector, module)
+    return cast(ModuleType, module)
 
 
 @cache
@@ -78,17 +102,20 @@ def _points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
 
 
+@cache
+def _transport_points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=TRANSPORTS))
+
+
 def _install(point: EntryPoint) -> str:
     distribution = point.dist.name if point.dist else "cdc"
     return f"pip install '{distribution}[{point.name}]'"
 
 
-def _known() -> str:
-    return (
-        f"known: {', '.join(kinds())}" if kinds() else "no connector is installed (was cdc installed by pip?)"
-    )
+def _known(names: Sequence[str]) -> str:
+    return f"known: {', '.join(names)}" if names else "no connector is installed (was cdc installed by pip?)"
 
 
-def _nearest(kind: str) -> str:
-    nearest = difflib.get_close_matches(kind.lower(), kinds(), 1)
+def _nearest(kind: str, names: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(kind.lower(), names, 1)
     return f"did you mean {nearest[0]!r}?" if nearest else ""

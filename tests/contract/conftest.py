@@ -2,4 +2,9 @@
 
 import pytest
 
-pytest.register_assert_rewrite("cdc.testing.contract", "cdc.testing.contract_rows", "cdc.testing.targets")
+pytest.register_assert_rewrite(
+    "cdc.testing.contract",
+    "cdc.testing.contract_rows",
+    "cdc.testing.targets",
+    "cdc.testing.transport_contract",
+)

@@ -1,0 +1,66 @@
+"""The contract of transports, put to each of ours: one class per kind, and Kafka by both of its clients."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from cdc.config import TransportSettings, WarehouseSettings
+from cdc.interfaces import Publisher, Subscriber
+from cdc.memory import MemoryPublisher
+from cdc.testing.transport_contract import Sink, Transport, TransportContract
+from connectors.kafka import Settings
+from connectors.kafka.publisher import KafkaPublisher
+from connectors.kafka.subscriber import KafkaSubscriber
+from tests.fixtures.kafka_broker import Address
+from tests.fixtures.plain_wire import PlainWire
+
+LIMITS = WarehouseSettings(kind="test", batch_rows=1000, max_delay=0.05)
+
+
+class MemoryTransport(Transport):
+    def open(self, sink: Sink) -> tuple[Publisher, Subscriber]:
+        publisher = MemoryPublisher("p", TransportSettings(), [LIMITS], time.monotonic)
+        subscriber = publisher.subscriber()
+        subscriber.restore(sink.controls)
+        return publisher, subscriber
+
+
+class KafkaTransport(Transport):
+    def __init__(self, kafka: Address, prefix: str, **given: Any) -> None:
+        self.settings = Settings(
+            bootstrap_servers=kafka.plain, topic_prefix=prefix, discover_interval=1.0, linger=0.001, **given
+        )
+        self.wire = PlainWire(prefix)
+
+    def open(self, sink: Sink) -> tuple[Publisher, Subscriber]:
+        subscriber = KafkaSubscriber(
+            self.settings, self.wire.decode, warehouse="w", limits=LIMITS, wanted=self.wire.wanted
+        )
+        return KafkaPublisher(self.settings, self.wire.encode), subscriber
+
+
+class TestMemory(TransportContract):
+    @pytest.fixture
+    def transport(self) -> Transport:
+        return MemoryTransport()
+
+
+class TestLibrdkafka(TransportContract):
+    @pytest.fixture
+    def transport(self, kafka: Address, prefix: str) -> Transport:
+        return KafkaTransport(kafka, prefix, partitions=3)
+
+
+class TestLibrdkafkaTransactional(TransportContract):
+    @pytest.fixture
+    def transport(self, kafka: Address, prefix: str) -> Transport:
+        return KafkaTransport(kafka, prefix, transactional=True, transaction_rows=10)
+
+
+class TestKafkaPython(TransportContract):
+    @pytest.fixture
+    def transport(self, kafka: Address, prefix: str) -> Transport:
+        return KafkaTransport(kafka, prefix, client="kafka-python", partitions=3)

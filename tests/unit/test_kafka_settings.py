@@ -1,0 +1,109 @@
+"""`[transport]` with kind = "kafka": read from a file, documented whole, and told to each client in its words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cdc.config_file import load
+from cdc.errors import ConfigError
+from connectors.kafka import Settings, clients
+from connectors.kafka.oauth import expiry, token_source
+
+EXAMPLE = Path(__file__).parents[2] / "config.toml"
+REST = '[source]\ndsn = ""\n[warehouses.w]\nkind = "duckdb"\npath = "w"\n[transport]\n'
+LEAST = {"bootstrap_servers": "a:1,b:2", "topic_prefix": "shop"}
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(**{**LEAST, **given})
+
+
+def read(tmp_path: Path, transport: str) -> Any:
+    file = tmp_path / "config.toml"
+    file.write_text(REST + transport)
+    return load(file, {"CDC_TRANSPORT__PASSWORD": "s3cret", "CDC_TRANSPORT__PARTITIONS": "6"}).transport
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    section = EXAMPLE.read_text().partition('With kind = "kafka"')[2].partition("\n[")[0]
+    shown = tomllib.loads(re.sub(r"^#   (?=\w+ = )", "", section.partition("\n")[2], flags=re.MULTILINE))
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    assert set(shown) == set(fields) - {"kind", "max_bytes"}
+    for name in set(shown) - set(LEAST):
+        default = (
+            fields[name].default
+            if fields[name].default is not msgspec.NODEFAULT
+            else fields[name].default_factory()
+        )
+        assert shown[name] == default, name
+
+
+def test_it_is_read_with_what_the_environment_says(tmp_path: Path) -> None:
+    found = read(tmp_path, 'kind = "kafka"\nbootstrap_servers = "a:1"\ntopic_prefix = "shop"\n')
+    assert isinstance(found, Settings)
+    assert (found.password, found.partitions) == ("s3cret", 6)
+
+
+@pytest.mark.parametrize(
+    ("transport", "told"),
+    [
+        ('kind = "kafak"', "did you mean 'kafka'"),
+        ('kind = "kafka"\ntopic_prefix = "x"', "bootstrap_servers: it is missing"),
+        ('kind = "kafka"\nbootstrap_servers = "x"\ntopic_prefix = "a b"', "topic_prefix"),
+        ('kind = "kafka"\nbootstrap_servers = "x"\ntopic_prefix = "x"\nlingr = 1', "did you mean linger"),
+        ('bootstrap_servers = "x"', "there is no such key"),
+        ("kind = 7", "expected text"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, transport: str, told: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(tmp_path, transport + "\n")
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"security_protocol": "SASL_SSL"},
+        {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"},
+        {"ssl_certificate": "x"},
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"needs|belong"):
+        settings(**given)
+
+
+def test_one_table_serves_both_clients() -> None:
+    one = settings(
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        username="u",
+        password="p",
+        librdkafka={"queue.buffering.max.messages": 7, "socket.keepalive.enable": True},
+    )
+    config = clients.librdkafka_producer(one)
+    assert (config["sasl.mechanisms"], config["sasl.password"]) == ("SCRAM-SHA-512", "p")
+    assert (config["partitioner"], config["enable.idempotence"], config["acks"]) == (
+        "murmur2_random",
+        True,
+        "all",
+    )
+    assert config["queue.buffering.max.messages"] == 7  # the file's own word is the last
+    other = clients.kafka_python_producer(one)
+    assert (other["sasl_mechanism"], other["sasl_plain_password"]) == ("SCRAM-SHA-512", "p")
+    assert (other["enable_idempotence"], other["compression_type"]) == (True, "lz4")
+    assert other["bootstrap_servers"] == ["a:1", "b:2"]
+
+
+def test_a_token_tells_when_it_ends() -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDB9."
+    assert expiry(token) == 4102444800
+    assert expiry("opaque") == expiry("a.b.c") == 0
+    assert token_source(settings(oauth_token=token))() == (token, 4102444800)
