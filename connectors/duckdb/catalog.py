@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cdc.errors import TargetError
 from cdc.schema import Column, Table
 from connectors.duckdb.arrays import flat, to_json
@@ -180,9 +182,10 @@ def _widening(table: Table, column: Column, present: str, kept: ColumnType, sett
     if _holds(kept.sql, present) and kept.sql != TEXT.sql:
         return ""
     if kept.sql == TEXT.sql:
-        natural = logical(column.type, settings)
-        if natural.sql == present and natural.exact:  # not the type has changed, but the rule
-            return f" USING ({natural.text_of(quote(column.name))})"
+        for rule in ("list", "json"):  # not the source's type may have changed, but the rule
+            natural = logical(column.type, msgspec.structs.replace(settings, arrays=rule))
+            if natural.sql == present and natural.exact:
+                return f" USING ({natural.text_of(quote(column.name))})"
         if digits := _digits(present):
             return f" USING ({decimal(*digits).text_of(quote(column.name))})"
         if present in SAME_TEXT:

@@ -26,7 +26,11 @@ class Known(NamedTuple):
     hint: str
 
 
+MEMORY = Known(
+    "failed to pin block", TargetError, "DuckDB's memory limit was reached", "raise memory_limit, or lower batch_rows"
+)
 KNOWN = (
+    MEMORY,
     Known(
         "no space left",
         TargetError,
@@ -92,8 +96,7 @@ def classify(error: Exception, *, what: str, path: str, where: str = "") -> CdcE
         if known.part in text.lower():
             return known.kind(what, why=known.why, where=place, hint=known.hint.format(path=path))
     if isinstance(error, duckdb.OutOfMemoryException):
-        hint = "raise memory_limit, or lower batch_rows"
-        return TargetError(what, why="DuckDB's memory limit was reached", where=place, hint=hint)
+        return TargetError(what, why=MEMORY.why, where=place, hint=MEMORY.hint)
     if is_about_a_value(error):
         return ValueRefused(what, why="DuckDB refused a value", where=place, rule="unrepresentable")
     if isinstance(error, duckdb.IOException | duckdb.TransactionException):

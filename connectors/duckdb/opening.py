@@ -40,7 +40,11 @@ def open_file(settings: Settings, then: Callable[[duckdb.DuckDBPyConnection], T]
 )
 def _patiently(settings: Settings) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(settings.path, config=_config(settings))
+        connection = duckdb.connect(settings.path, config=_config(settings))
+        # As the source's session, so that times are text for text the same. In `config`, it would make DuckDB look for its
+        # extension icu on the network, though that is linked in.
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        return connection
     except duckdb.Error as error:
         raise failures.classify(error, what=WHAT, path=settings.path) from error
 
@@ -50,7 +54,6 @@ def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
         "checkpoint_threshold": settings.checkpoint_threshold,
-        "TimeZone": "UTC",  # as the source's session, so that times are text for text the same
         "autoinstall_known_extensions": False,  # nothing is fetched from the network behind one's back
     }
 

