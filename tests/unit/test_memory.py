@@ -1,0 +1,264 @@
+"""The embedded transport: order, back-pressure, what is durable, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from cdc.config import TransportSettings, WarehouseSettings
+from cdc.errors import Stopped, TargetError
+from cdc.events import Begin, Change, Chunk, Commit, Control, Event
+from cdc.interfaces import Batch, Mark
+from cdc.lsn import END, START, Position
+from cdc.memory import ROW_OVERHEAD, MemoryPublisher, MemorySubscriber
+from cdc.schema import Column, LogicalType, Table
+
+TABLE = Table("public", "t", (Column("id", LogicalType("int4")),), primary_key=(0,), identity=(0,))
+
+
+@dataclass
+class Transport:
+    """A publisher with subscribers, and a clock that stands still."""
+
+    now: float = 0.0
+    subscribers: list[MemorySubscriber] = field(default_factory=list)
+
+    def make(self, count: int = 1, **settings: Any) -> MemoryPublisher:
+        limits = WarehouseSettings(kind="x", **{"batch_rows": 3, "max_delay": 10.0, **settings})
+        transport = TransportSettings(max_bytes=1 << 20)
+        publisher = MemoryPublisher("p", transport, [limits], clock=lambda: self.now)
+        self.subscribers = [publisher.subscriber() for _ in range(count)]
+        return publisher
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport()
+
+
+@pytest.fixture
+def aside() -> Any:
+    """Runs something in a thread; `.result()` raises what it raised."""
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit
+
+
+def transaction(lsn: int, rows: int = 1, size: int = 10) -> list[Event]:
+    begin = Begin(lsn, lsn * 1000, lsn)
+    changes = [Change(TABLE, "c", None, (b"%d" % n,), begin, n, lsn, size) for n in range(1, rows + 1)]
+    return [begin, *changes, Commit(begin, lsn + 5, rows)]
+
+
+def chunk(position: int = 0, key: str = "copy", value: bytes = b"1") -> Chunk:
+    return Chunk(TABLE, b"1\n2\n", 2, Position(position, END), Control(key, value))
+
+
+def publish(publisher: MemoryPublisher, *events: Event) -> None:
+    for event in events:
+        publisher.publish(event)
+
+
+def received(subscriber: MemorySubscriber) -> list[Batch]:
+    """All that waits."""
+    found = []
+    while (batch := subscriber.receive(0)) is not None:
+        found.append(batch)
+    return found
+
+
+def commit_all(subscriber: MemorySubscriber) -> None:
+    for batch in received(subscriber):
+        if batch.checkpoint is not None:
+            subscriber.commit(batch)
+
+
+def position(batch: Batch) -> Position:
+    assert batch.checkpoint is not None
+    return batch.checkpoint.marks["p"].position
+
+
+def eventually_waits(future: Future[Any]) -> None:
+    """It has not ended, and does not by itself."""
+    with pytest.raises(TimeoutError):
+        future.result(0.05)
+
+
+def test_order_and_whole_transactions(transport: Transport) -> None:
+    publisher = transport.make()
+    sent = [event for lsn in (10, 20, 30, 40) for event in transaction(lsn, rows=2)]
+    publish(publisher, *sent)
+    batches = received(transport.subscribers[0])
+    assert [event for batch in batches for event in batch.events] == sent
+    assert [position(batch) for batch in batches] == [Position(20, END), Position(40, END)]
+    assert [(batch.rows, batch.size, batch.commit_us) for batch in batches] == [
+        (4, 40, 20_000),
+        (4, 40, 40_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "now"), [({"batch_rows": 1}, 0), ({"batch_bytes": 1 << 16}, 0), ({"batch_rows": 1000}, 10)]
+)
+def test_a_batch_ends_by_rows_bytes_or_age(transport: Transport, settings: dict[str, int], now: int) -> None:
+    publisher = transport.make(**{"batch_rows": 100, **settings})
+    begin, change, commit = transaction(10, size=1 << 16 if "batch_bytes" in settings else 10)
+    publish(publisher, begin, change)
+    transport.now = now
+    assert transport.subscribers[0].receive(0) is None
+    publish(publisher, commit)
+    assert len(received(transport.subscribers[0])) == 1
+
+
+def test_a_large_transaction_comes_in_pieces_without_checkpoint(transport: Transport) -> None:
+    publisher = transport.make()
+    sent = [*transaction(5), *transaction(10, rows=14)]
+    publish(publisher, Control("k", b"v"), *sent)
+    batches = received(transport.subscribers[0])
+    assert [batch.rows for batch in batches] == [6, 6, 3]
+    assert [batch.checkpoint is None for batch in batches] == [True, True, False]
+    assert batches[-1].checkpoint is not None
+    assert batches[-1].checkpoint.controls == {"k": b"v"}
+    assert [event for batch in batches for event in batch.events] == sent
+    with pytest.raises(ValueError, match="inside a transaction"):
+        transport.subscribers[0].commit(batches[0])
+
+
+def test_back_pressure(transport: Transport, aside: Callable[..., Future[None]]) -> None:
+    """A publisher waits for the slowest of its subscribers, and asking for the next batch makes room, also by pieces."""
+    publisher = transport.make(count=2)
+    fast, slow = transport.subscribers
+    piece = (1 << 20) // 12  # six of them and their overhead: half of what may wait
+    future = aside(publish, publisher, *transaction(10, rows=18, size=piece - ROW_OVERHEAD))
+    eventually_waits(future)
+    assert (fast.weight, slow.weight) == (6 * piece * 2, 6 * piece * 2)
+    first = [fast.receive(0), fast.receive(0)]
+    eventually_waits(future)
+    assert slow.receive(0) is not None  # it works on the first and holds it still
+    eventually_waits(future)
+    assert slow.receive(0) is not None
+    future.result(5)
+    assert all(batch and batch.checkpoint is None for batch in first)
+    assert max(fast.weight, slow.weight) <= 1 << 20
+
+
+def test_a_batch_beyond_the_bound_passes_alone(transport: Transport) -> None:
+    publisher = transport.make()
+    publish(publisher, *transaction(10, size=17 << 20), *transaction(20))
+    assert [batch.rows for batch in received(transport.subscribers[0])] == [
+        1
+    ]  # by its bytes; the next is still filled
+
+
+def test_flush_waits_for_every_warehouse(transport: Transport, aside: Callable[..., Future[None]]) -> None:
+    publisher = transport.make(count=2)
+    publish(publisher, *transaction(10))
+    future = aside(publisher.flush)
+    eventually_waits(future)
+    commit_all(transport.subscribers[0])
+    eventually_waits(future)
+    commit_all(transport.subscribers[1])
+    future.result(5)
+    publisher.flush()  # nothing to wait for
+
+
+def test_an_applier_that_fails_is_met_by_the_reader(
+    transport: Transport, aside: Callable[..., Future[None]]
+) -> None:
+    publisher = transport.make(count=2)
+    publish(publisher, *transaction(10))
+    future = aside(publisher.flush)
+    eventually_waits(future)
+    transport.subscribers[1].fail(TargetError("full"))
+    transport.subscribers[0].fail(TargetError("later"))
+    with pytest.raises(TargetError, match="full"):
+        future.result(5)
+    with pytest.raises(TargetError, match="full"):
+        publish(publisher, *transaction(20, rows=9))
+
+
+def test_a_failure_ends_waiting_for_room(transport: Transport, aside: Callable[..., Future[None]]) -> None:
+    publisher = transport.make()
+    future = aside(
+        publish, publisher, *(event for lsn in range(10, 50) for event in transaction(lsn, size=1 << 19))
+    )
+    eventually_waits(future)
+    transport.subscribers[0].fail(TargetError("full"))
+    with pytest.raises(TargetError, match="full"):
+        future.result(5)
+
+
+def test_a_subscriber_ahead_of_the_others_skips_what_it_has(transport: Transport) -> None:
+    publisher = transport.make(count=2, batch_rows=100)
+    ahead, behind = transport.subscribers
+    ahead.seek({"p": Mark(Position(20, END)), "other": Mark(Position(99, END))})
+    behind.seek({})
+    sent = [*transaction(10), *transaction(20, rows=2), *transaction(30)]
+    publish(publisher, *sent[:7])
+    publisher._hand_over(complete=True)
+    publish(publisher, *sent[7:])
+    publisher._hand_over(complete=True)
+    mine, others = received(ahead), received(behind)
+    assert [event for batch in others for event in batch.events] == sent
+    assert [event for batch in mine for event in batch.events] == sent[7:]
+    assert [(batch.rows, position(batch)) for batch in mine] == [
+        (0, Position(20, END)),
+        (1, Position(30, END)),
+    ]
+
+
+def test_a_mark_never_goes_back_when_all_was_skipped(transport: Transport) -> None:
+    publisher = transport.make()
+    subscriber = transport.subscribers[0]
+    subscriber.seek({"p": Mark(Position(50, END))})
+    publish(publisher, *transaction(10, rows=9))
+    assert [position(batch) for batch in received(subscriber) if batch.checkpoint] == [Position(50, END)]
+
+
+def test_a_chunk_is_a_batch_of_its_own(transport: Transport) -> None:
+    publisher = transport.make()
+    publish(publisher, *transaction(10), chunk(), *transaction(20), Control("k", b"v"))
+    publisher._hand_over(complete=True)
+    batches = received(transport.subscribers[0])
+    assert [isinstance(batch.events[0], Chunk) for batch in batches] == [False, True, False]
+    assert [batch.checkpoint and batch.checkpoint.controls for batch in batches] == [
+        {},
+        {"copy": b"1"},
+        {"k": b"v"},
+    ]
+    assert [position(batch) for batch in batches] == [Position(10, END), Position(10, END), Position(20, END)]
+    assert batches[1].commit_us == 0
+
+
+def test_a_chunk_before_any_commit_has_no_position(transport: Transport) -> None:
+    publisher = transport.make()
+    publish(publisher, chunk())
+    assert [position(batch) for batch in received(transport.subscribers[0])] == [START]
+
+
+def test_controls_survive_where_all_warehouses_agree(transport: Transport) -> None:
+    publisher = transport.make(count=2)
+    first, second = transport.subscribers
+    first.restore({"both": b"1", "differs": b"1", "one": b"1"})
+    second.restore({"both": b"1", "differs": b"2"})
+    assert publisher.progress() == {"both": b"1"}
+    publish(publisher, chunk(value=b"done"))
+    commit_all(first)
+    assert publisher.progress() == {"both": b"1"}
+    commit_all(second)
+    assert publisher.progress() == {"both": b"1", "copy": b"done"}
+
+
+def test_close_wakes_everybody(transport: Transport, aside: Callable[..., Future[Any]]) -> None:
+    publisher = transport.make()
+    waiting = aside(transport.subscribers[0].receive, 60)
+    eventually_waits(waiting)
+    publisher.close()
+    publisher.close()
+    assert waiting.result(5) is None
+    assert transport.subscribers[0].receive(60) is None
+    with pytest.raises(Stopped):
+        publish(publisher, *transaction(10, rows=9))
