@@ -77,7 +77,9 @@ class Daemon:
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError."""
-        return verify(self.config.source, self.line().views, tables)
+        return verify(
+            self.config.source, self.line().meet, tables, statuses=lambda: self.book.status().tables
+        )
 
     def _attempt(self, stop: threading.Event) -> None:
         self._begun = time.monotonic()

@@ -10,8 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Literal
 
@@ -24,10 +23,11 @@ from cdc.config import Config
 from cdc.errors import CdcError, ConfigError
 from cdc.interfaces import Checkpoint, Lookup, Mark, View, Warehouse
 from cdc.lsn import Lsn, Position, format_lsn
+from cdc.meeting import meet
 from cdc.memory import MemoryPublisher, MemorySubscriber
 from cdc.origin import check_origin, unseen
 from cdc.progress import decode_progress
-from cdc.reader import Barrier, Finish, Reader
+from cdc.reader import Finish, Reader
 from cdc.source.capture import Capture
 from cdc.source.snapshot import ShownAlready, SnapshotJob
 from cdc.source.stream import Stream
@@ -101,37 +101,17 @@ class Line:
             finally:
                 self.streaming.clear()
 
-    def views(self, lsn: Lsn, timeout: float) -> Mapping[str, View]:
-        """Each warehouse as it is with exactly the transactions that commit below `lsn`; the caller closes them.
+    def meet(self, ask: Callable[[], Lsn], timeout: float) -> Mapping[str, View]:
+        """Stand still while `ask` gives an LSN, then each warehouse with exactly the transactions that commit below it.
 
-        Raises CdcError if the stream has not come there within `timeout` seconds.
+        The caller closes the views. Raises CdcError (see `cdc.meeting`).
         """
-        views: dict[str, View] = {}
-        lock, done, abandoned = threading.Lock(), threading.Event(), False
-
-        def reached() -> None:
-            with lock:
-                if not abandoned:
-                    views.update({name: warehouse.view() for name, warehouse in self._warehouses.items()})
-            done.set()
-
         if self._reader is None or not self.streaming.is_set():
             raise CdcError("the stream is not running", hint="see `cdc status`")
-        self._reader.submit(Barrier(lsn, reached))
-        deadline = time.monotonic() + timeout
-        while not done.wait(0.1) and self.streaming.is_set() and time.monotonic() < deadline:
-            pass
-        with lock:
-            abandoned = not views
-        if not abandoned:
-            return views
-        if not self.streaming.is_set():
-            raise CdcError("the stream has ended", hint="see `cdc status`")
-        raise CdcError(
-            f"the stream has not reached {format_lsn(lsn)} within {timeout:.0f} s",
-            why="it is behind, or the source has a long transaction",
-            hint="see `cdc lag`, and try again with a longer --timeout",
-        )
+        return meet(self._reader.submit, self._views, self.streaming.is_set, ask, timeout)
+
+    def _views(self) -> dict[str, View]:
+        return {name: warehouse.view() for name, warehouse in self._warehouses.items()}
 
     def _open_warehouses(self, opened: ExitStack) -> None:
         if not self._config.warehouses:

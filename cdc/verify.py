@@ -20,7 +20,7 @@ import structlog
 from cdc.config import SourceSettings
 from cdc.errors import ConfigError
 from cdc.interfaces import View
-from cdc.lsn import Lsn, format_lsn
+from cdc.lsn import format_lsn
 from cdc.meeting import Meet
 from cdc.report import Report, TableReport
 from cdc.source.catalog import Catalog
@@ -45,10 +45,9 @@ Statuses = Callable[[], Iterable[TableStatus]]
 
 def verify(
     settings: SourceSettings,
-    views_at: Callable[[Lsn, float], Mapping[str, View]],
+    meet: Meet,
     tables: Sequence[str] = (),
     *,
-    meet: Meet | None = None,
     limit: int = LIMIT,
     timeout: float = TIMEOUT,
     statuses: Statuses = tuple,
@@ -65,8 +64,7 @@ def verify(
         before = list(statuses())
         moment = held.enter_context(Moment(settings, partial(_waiting, progress)))
         wanted = _wanted(moment.connection, settings, tables)
-        # A line that cannot stand still may have passed the LSN: exact only while the source rests.
-        views = _meet(moment, meet or (lambda ask, seconds: views_at(ask(), seconds)), timeout)
+        views = _meet(moment, meet, timeout)
         for view in views.values():
             held.callback(view.close)
         threads = held.enter_context(ThreadPoolExecutor(max(len(views), 1), "verify"))

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from psycopg import sql
-
 from cdc.config import SourceSettings
 from cdc.errors import ConfigError, SourceUnavailable
 from cdc.events import Row
@@ -23,19 +21,16 @@ from cdc.lsn import Lsn
 from cdc.origin import Origin
 from cdc.schema import Table
 from cdc.source import connect
-from cdc.source.assemble import Assembler
 from cdc.source.catalog import Catalog, is_captured
 from cdc.source.connect import Connection, Side
-from cdc.source.feed import PgoutputFeed
 from cdc.source.lookup import select_rows
 from cdc.source.messages import RelationMessage, TypeMessage
-from cdc.source.pgoutput import OPTIONS
+from cdc.source.plugins import plugin
 from cdc.source.publication import TableName
 from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
 
-MESSAGES_SINCE = 140000  # the server version whose pgoutput knows the option
 SNAPSHOT = "select pg_current_snapshot()::text"
 SEEN_WITHIN = 10.0  # seconds that a look-up waits for a commit that other sessions do not see yet
 
@@ -89,13 +84,8 @@ class Capture:
 
     def stream(self) -> Stream:
         """Stream from the slot, from where it is confirmed to."""
-        settings = self._settings
-        version = self._side.run("cannot reach the source", lambda connection: connection.info.server_version)
-        feed = PgoutputFeed(Assembler(self._describe))
-        options = {**OPTIONS, "publication_names": sql.Identifier(settings.publication).as_string()}
-        if version < MESSAGES_SINCE:
-            del options["messages"]
-        return Stream(settings, feed, options)
+        feed, options = plugin(self._settings, self._side, self._describe, self.tables)
+        return Stream(self._settings, feed, options)
 
     def _describe(self, relation: RelationMessage, types: Mapping[int, TypeMessage]) -> Table | None:
         """The assembler's question, once per Relation message."""

@@ -194,5 +194,5 @@ def _doubtful(known: Known, column: str) -> DecodeError:
         f"null in column {column} may have been NaN or an infinity",
         where=f"{relation.schema}.{relation.name}",
         why="wal2json before 2.6 prints them as null",
-        hint='install wal2json 2.6 or use plugin = "pgoutput"',
+        hint='install wal2json 2.6 or use plugin = "pgoutput"; if there are none, set [source] wal2json_null_numbers = "null"',
     )

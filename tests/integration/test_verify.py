@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
-from typing import Any
 
 import duckdb
 import pytest
 
-from cdc.meeting import meet
 from cdc.report import Report, TableReport
 from cdc.status import TableStatus
 from cdc.verify import verify
-from tests.fixtures.line import Replica, Running
+from tests.fixtures.line import Replica
 
 SHOP = """
     create table orders (id bigint primary key, amount numeric(10,2), price float8, note text, at timestamptz);
@@ -23,22 +20,6 @@ SHOP = """
     create table log (line text, at int); alter table log replica identity full;
     insert into log values ('x', 1), ('x', 1), ('x', 2), ('', null), (null, null);
 """
-
-
-def compared(running: Running, *tables: str, **options: Any) -> Report:
-    line: Any = running.daemon.line()
-    return verify(
-        running.daemon.config.source,
-        line.views,
-        tables,
-        meet=partial(
-            meet,
-            line._reader.submit,
-            lambda: {name: warehouse.view() for name, warehouse in line._warehouses.items()},
-            line.streaming.is_set,
-        ),
-        **options,
-    )
 
 
 def only(report: Report) -> TableReport:
@@ -68,7 +49,7 @@ def test_equal(shop: Replica) -> None:
     shop.settings["source"]["exclude_columns"] = ["public.lines.what"]
     with shop.running() as running:
         running.wait_live()
-        report = compared(running)
+        report = running.daemon.verify()
         assert report.equal, report
         rows = {table.table: (table.source_rows, table.target_rows) for table in report.tables}
         assert rows["public.parts"] == (100, 100)
@@ -76,7 +57,7 @@ def test_equal(shop: Replica) -> None:
         assert rows["public.child"] == rows['public.Odd " names'] == (2, 2)
         assert rows["public.empty"] == (0, 0)
         assert not [name for name in rows if "part_" in name]
-        assert [table.table for table in compared(running, "public.o*").tables] == ["public.orders"]
+        assert [table.table for table in running.daemon.verify(["public.o*"]).tables] == ["public.orders"]
     assert shop.database.query("select count(*) from pg_replication_slots where temporary") == [(0,)]
 
 
@@ -116,7 +97,7 @@ def test_a_difference_is_found_and_named(shop: Replica, name: str) -> None:
         target.execute("use public")
         target.execute(statement)
     with shop.running() as running:
-        report = only(compared(running))
+        report = only(running.daemon.verify())
     assert report.table == f"public.{table}"
     found = {kind: sorted(getattr(report, f"{kind}_keys")) for kind in ("missing", "unexpected", "different")}
     assert {kind: keys for kind, keys in found.items() if keys} == expected
@@ -133,11 +114,11 @@ def test_many_differences_are_counted_and_some_named(shop: Replica, monkeypatch:
             "use public; update orders set note = 'other' where id > 100; delete from orders where id <= 50"
         )
     with shop.running() as running:
-        report = only(compared(running))
+        report = only(running.daemon.verify())
         assert (report.missing, report.unexpected, report.different) == (50, 0, 900)
         assert len(report.missing_keys) == len(report.different_keys) == 20
         monkeypatch.setattr("cdc.verify_table.SORTED", 100)
-        report = only(compared(running))
+        report = only(running.daemon.verify())
         assert report.sampled == 0.1
         assert 0 < report.different + report.missing < 300
 
@@ -167,7 +148,7 @@ def test_equal_under_load(shop: Replica) -> None:
         for writer in writers:
             writer.start()
         try:
-            reports = [compared(running) for _ in range(5)]
+            reports = [running.daemon.verify() for _ in range(5)]
         finally:
             stop.set()
             for writer in writers:
@@ -181,13 +162,13 @@ def test_what_the_target_has_not_got_yet(shop: Replica) -> None:
     with shop.running() as running:
         running.wait_live()
         shop.database.execute("alter table orders add extra int default 7, add other text")
-        assert compared(running).equal
+        assert running.daemon.verify().equal
         shop.database.execute("update orders set extra = 8 where id < 10; alter table lines add last text")
-        assert compared(running).equal
+        assert running.daemon.verify().equal
     with duckdb.connect(str(shop.target)) as target:
         target.execute("drop table public.log")
     with shop.running() as running:
-        report = only(compared(running))
+        report = only(running.daemon.verify())
     assert (report.problem, report.source_rows, report.target_rows) == ("the target has no such table", 5, 0)
     assert "public.log" in report.mend
 
@@ -197,7 +178,7 @@ def test_a_table_that_is_not_ready_is_not_compared(shop: Replica) -> None:
     parked = TableStatus(name="public.lines", state="parked", reason="no key", mend="`cdc resync`")
     with shop.running() as running:
         running.wait_live()
-        report = compared(running, statuses=lambda: [copying, parked])
+        report = verify(shop.config.source, running.daemon.line().meet, statuses=lambda: [copying, parked])
     assert {table.table: table.problem for table in report.tables} == {
         "public.lines": "the table is parked: no key",
         "public.log": "the table is still being copied",
@@ -220,6 +201,6 @@ def test_rules_of_the_operator(replica: Replica) -> None:
     )
     with replica.running() as running:
         running.wait_live()
-        assert compared(running).equal
+        assert running.daemon.verify().equal
         db.execute("insert into t values (3, 'NaN', 1, null, null)")
-        assert only(compared(running)).different_keys == ["id=3"]
+        assert only(running.daemon.verify()).different_keys == ["id=3"]

@@ -25,7 +25,7 @@ def no_warehouse(ask: Callable[[], Lsn], timeout: float) -> Mapping[str, View]:
 
 
 def run(settings: SourceSettings, *tables: str, **options: Any) -> None:
-    verify(settings, lambda *_: {}, tables, meet=no_warehouse, **options)
+    verify(settings, no_warehouse, tables, **options)
 
 
 def leftovers(database: Database) -> list[tuple[Any, ...]]:
