@@ -107,18 +107,12 @@ class Assembler:
         shape = self.shape(message.relation, len(new))
         if old is not None:
             self.shape(message.relation, len(old))
-            if message.old_kind == "K":
-                old = shape.key_only(old)
-            elif UNSENT in new:
-                new = tuple([o if n is UNSENT else n for n, o in zip(new, old, strict=True)])
+            old, new = shape.both(old, new, message.old_kind)
         return self.change(shape, UPDATE, old, new, lsn, size)
 
     def _delete(self, message: DeleteMessage, lsn: Lsn, size: int) -> tuple[Event, ...]:
-        old = message.old
-        shape = self.shape(message.relation, len(old))
-        if message.old_kind == "K":
-            old = shape.key_only(old)
-        return self.change(shape, DELETE, old, None, lsn, size)
+        shape = self.shape(message.relation, len(message.old))
+        return self.change(shape, DELETE, shape.old(message.old, message.old_kind), None, lsn, size)
 
     def _transaction(self, message: BeginMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
         if self._begin is not None:
@@ -186,9 +180,17 @@ class Shape:
         self.key = tuple(column.key for column in relation.columns)
         self.project = None if table is None else _projection(relation, table)
 
-    def key_only(self, row: Row) -> Row:
-        """An old row of which only the replica identity was sent."""
+    def old(self, row: Row, kind: str) -> Row:
+        """An old row's cells; of kind K, only those of the replica identity were sent."""
+        if kind == "O":
+            return row
         return tuple([cell if key else UNSENT for cell, key in zip(row, self.key, strict=True)])
+
+    def both(self, old: Row, new: Row, kind: str) -> tuple[Row, Row]:
+        """The cells of an update's rows. Of kind O the old row is whole, and has what the new one leaves out."""
+        if kind == "O" and UNSENT in new:
+            new = tuple([o if n is UNSENT else n for n, o in zip(new, old, strict=True)])
+        return self.old(old, kind), new
 
 
 def _projection(relation: RelationMessage, table: Table) -> Callable[[Row], Row] | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import TypeAlias
 
-from cdc.events import DELETE, INSERT, UPDATE, Event
+from cdc.events import DELETE, INSERT, UPDATE, Event, Row
 from cdc.source.assemble import Assembler, Shape
 from cdc.source.frames import PAYLOAD, XLOG_DATA, read_xlog_data
 from cdc.source.messages import (
@@ -48,25 +48,34 @@ class PgoutputFeed:
     def __init__(self, assemble: Assembler) -> None:
         self._assemble = assemble
         self._decode = PgoutputDecoder()
-        self._lanes: dict[bytes, tuple[Splitter, Shape, str, bool]] = {}
+        self._lanes: dict[bytes, tuple[Splitter, Shape, str, str, bytes]] = {}
 
     def __call__(self, frame: Frame) -> Sequence[Event]:
         data = b"".join((frame, PADDING))
         lane = self._lanes.get(data[PAYLOAD:_ROW])
         if lane is None or data[0] != XLOG_DATA:
             return self._plain(frame, data[PAYLOAD:_ROW])
-        split, shape, op, key_only = lane
+        split, shape, op, old_kind, between = lane
         end = len(frame)
+        old: Row | None = None
+        new: Row | None = None
         try:
             row, at = split(data, _ROW, end)
+            if not old_kind:
+                new = row
+            elif op is DELETE:
+                old = shape.old(row, old_kind)
+            elif data.startswith(between, at):
+                second, at = split(data, at + len(between), end)
+                old, new = shape.both(row, second, old_kind)
+            else:
+                at = 0
         except BrokenMessage:
-            return self._plain(frame)  # there it gets its error
+            at = 0
         if at != end:
-            return self._plain(frame)
+            return self._plain(frame)  # there it gets its error
         (lsn,) = _wal_start(data)
-        if op is DELETE:
-            return self._assemble.change(shape, op, shape.key_only(row) if key_only else row, None, lsn, end)
-        return self._assemble.change(shape, op, None, row, lsn, end)
+        return self._assemble.change(shape, op, old, new, lsn, end)
 
     def _plain(self, frame: Frame, head: bytes = b"") -> Sequence[Event]:
         lsn = read_xlog_data(frame)[0]
@@ -77,16 +86,18 @@ class PgoutputFeed:
                 self._lanes.clear()
             case InsertMessage(relation, new):
                 self._open(head, relation, len(new), INSERT)
-            case UpdateMessage(relation, new, None):
-                self._open(head, relation, len(new), UPDATE)
+            case UpdateMessage(relation, new, _, old_kind):
+                self._open(head, relation, len(new), UPDATE, old_kind)
             case DeleteMessage(relation, old, old_kind):
-                self._open(head, relation, len(old), DELETE, key_only=old_kind == "K")
+                self._open(head, relation, len(old), DELETE, old_kind)
         return events
 
-    def _open(self, head: bytes, relation: int, width: int, op: str, *, key_only: bool = False) -> None:
+    def _open(self, head: bytes, relation: int, width: int, op: str, old_kind: str = "") -> None:
+        """From now on, frames with this head take the lane."""
         if head:
             shape = self._assemble.shape(relation, width)
-            self._lanes[head] = self._decode.splitters[width], shape, op, key_only
+            between = b"N" + width.to_bytes(2, "big")  # what is between the two rows of an update
+            self._lanes[head] = self._decode.splitters[width], shape, op, old_kind, between
 
 
 _ROW = PAYLOAD + 8  # where the first cell of a row's message begins
