@@ -1,6 +1,6 @@
 """The reader: every event of the stream is published, and the slot is confirmed up to what is durable downstream.
 
-Between two transactions it does jobs *in line*: a job (a chunk of a snapshot, the barrier of a verification) sees the stream
+Between two transactions it does jobs *in line*: a job (a chunk of a snapshot, the meeting of a verification) sees the stream
 stand still at a commit, and may publish at that point of it.
 """
 
@@ -155,7 +155,7 @@ class Reader:
         self.idle = False
 
     def _work(self) -> bool:
-        """Do a piece of each job that is due: a barrier must not miss its place because a copy was first."""
+        """Do a piece of each job that is due: a meeting must not miss its place because a copy was first."""
         worked = False
         for job in tuple(self._jobs):
             if job.due(self):
@@ -163,22 +163,6 @@ class Reader:
                 if job.step(self):
                     self._jobs.remove(job)
         return worked
-
-
-class Barrier:
-    """A job that stops the stream once, when the warehouses hold exactly the transactions that commit below an LSN."""
-
-    def __init__(self, lsn: Lsn, reached: Callable[[], None]) -> None:
-        self._lsn = lsn
-        self._reached = reached
-
-    def due(self, reader: Reader) -> bool:
-        return reader.received >= self._lsn
-
-    def step(self, reader: Reader) -> bool:
-        reader.flush()
-        self._reached()
-        return True
 
 
 class Finish:

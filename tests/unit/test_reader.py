@@ -12,7 +12,7 @@ from cdc.errors import TargetError
 from cdc.events import Begin, Change, Commit, Control, Event, Idle, Truncate
 from cdc.lsn import END, Lsn, Position
 from cdc.origin import ORIGIN, Origin
-from cdc.reader import IDLE_FLUSH, Barrier, Finish, Reader
+from cdc.reader import IDLE_FLUSH, Finish, Reader
 from cdc.schema import Column, LogicalType, Table
 
 TABLE = Table("public", "t", (Column("id", LogicalType("int4")),), primary_key=(0,), identity=(0,))
@@ -187,7 +187,23 @@ def test_transactions_are_remembered_until_others_see_them() -> None:
     assert msgspec.json.decode(record.value)["unseen"] == [20]
 
 
-def test_a_barrier_stands_exactly_before_its_lsn() -> None:
+@dataclass
+class Barrier:
+    """A job for exactly one point of the stream: where all that commits below an LSN is durable."""
+
+    lsn: Lsn
+    reached: Callable[[], None]
+
+    def due(self, reader: Reader) -> bool:
+        return reader.received >= self.lsn
+
+    def step(self, reader: Reader) -> bool:
+        reader.flush()
+        self.reached()
+        return True
+
+
+def test_a_job_for_an_lsn_stands_exactly_before_it() -> None:
     bench = Bench([*transaction(10, "c"), *transaction(20, "c"), *transaction(30, "c"), Idle(99)])
     seen: list[Position] = []
     for lsn in (11, 30, 99):
@@ -212,7 +228,7 @@ class Piece:
         return self.steps <= 0
 
 
-def test_a_barrier_behind_a_long_job_does_not_miss_its_place() -> None:
+def test_a_job_for_an_lsn_behind_a_long_one_does_not_miss_its_place() -> None:
     bench = Bench([*transaction(10, "c"), *transaction(20, "c"), *transaction(30, "c"), Idle(99)])
     seen: list[Position] = []
     bench.reader.submit(Piece(100))
