@@ -27,7 +27,10 @@ class Known(NamedTuple):
 
 
 MEMORY = Known(
-    "failed to pin block", TargetError, "DuckDB's memory limit was reached", "raise memory_limit, or lower batch_rows"
+    "failed to pin block",
+    TargetError,
+    "DuckDB's memory limit was reached",
+    "raise memory_limit, or lower batch_rows",
 )
 KNOWN = (
     MEMORY,
