@@ -145,7 +145,9 @@ class Book(CopyObserver):
                 version=__version__,
                 state=state or self.state,
                 started=self.started,
-                source=msgspec.structs.replace(self.source),
+                source=msgspec.structs.replace(
+                    self.source, received_lsn=format_lsn(self._published_lsn) if self._published_lsn else None
+                ),
                 tables=[msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)],
                 warehouses=[
                     pen.as_of(now, self._published_us, self._published_lsn)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 import tenacity
 
@@ -17,6 +18,7 @@ from cdc.book import Book
 from cdc.config import Config
 from cdc.errors import CdcError
 from cdc.line import Line, Until
+from cdc.source.slot_status import SlotWatch
 from cdc.status import Status
 from cdc.verify import Report, verify
 
@@ -35,6 +37,7 @@ class Daemon:
     def __init__(self, config: Config, until: Until = "stopped") -> None:
         self.config = config
         self.book = Book(config)
+        self._slot = SlotWatch(config.source)
         self._until = until
         self._line: Line | None = None
         self._begun = 0.0
@@ -59,6 +62,8 @@ class Daemon:
                 self.book.failed(str(error))
                 raise
             log.warning("stop.unclean", error=str(error))
+        finally:
+            self._slot.close()
         self.book.state = "stopped"
 
     def line(self, timeout: float = 30.0) -> Line:
@@ -73,7 +78,12 @@ class Daemon:
         raise CdcError("the daemon is not streaming", why=self.book.error or "it is still starting")
 
     def status(self) -> Status:
-        return self.book.status()
+        """As of now; what the server knows of the slot may be a second old."""
+        status = self.book.status()
+        if status.state in ("streaming", "retrying", "stopping"):
+            received = status.source.received_lsn
+            status.source = msgspec.structs.replace(self._slot.status(), received_lsn=received)
+        return status
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError."""

@@ -196,8 +196,6 @@ def _position(state: Checkpoint, capture: Capture) -> Position:
 def _tune_interpreter() -> None:
     """Rows come and go by the hundred thousand and hold no cycles: looking for those took a tenth of the time."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    if not gc.get_freeze_count():  # what one attempt leaves behind is not for good
-        gc.freeze()
     gc.set_threshold(200_000, 20, 100)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cdc.check import Check
 from cdc.config import SourceSettings
-from cdc.source.catalog import UNLOGGED
+from cdc.source.catalog import PARTITIONED, UNLOGGED
 from cdc.source.examine import CapturedFacts, PartFacts, ServerFacts
 from cdc.source.publication import quoted
 
@@ -25,10 +25,15 @@ def judge_tables(facts: ServerFacts, settings: SourceSettings) -> Iterator[Check
                 fix = f"alter table {candidate.table.quoted} set logged"
             yield Check(f"table {candidate}", "warn", f"it is not captured: {candidate.reason_not}", fix)
     for each in facts.captured:
-        yield from _judge(each, facts)
+        if settings.plugin == "wal2json" and each.candidate.kind == PARTITIONED:
+            detail = "wal2json streams partitions, not their root"
+            yield Check(
+                f"table {each.candidate}", "fail", detail, 'set [source] plugin = "pgoutput" in config.toml'
+            )
+        yield from _judge(each, facts, settings)
 
 
-def _judge(captured: CapturedFacts, facts: ServerFacts) -> Iterator[Check]:
+def _judge(captured: CapturedFacts, facts: ServerFacts, settings: SourceSettings) -> Iterator[Check]:
     table = captured.candidate.table
     name, role = f"table {table}", quoted(facts.role)
     problems = False
@@ -58,7 +63,9 @@ def _judge(captured: CapturedFacts, facts: ServerFacts) -> Iterator[Check]:
             if all(part.identity == "d" for part in without)
             else "no usable replica identity"
         )
-        detail = f"{why}{which}: once published, PostgreSQL refuses its updates and deletes"
+        published = settings.plugin == "pgoutput"
+        then = "once published, PostgreSQL refuses its" if published else "wal2json leaves out its"
+        detail = f"{why}{which}: {then} updates and deletes"
         yield Check(name, "fail", detail, fix)
     if not problems:
         yield Check(name, "ok", "rows are matched whole" if _whole(captured) else "rows are matched by key")

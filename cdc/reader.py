@@ -46,7 +46,7 @@ class Skip(Protocol):
 
 
 class Reader:
-    """One run of the stream, which begins at `start`. `position` and `published` are those of the last commit given to the publisher."""
+    """One run of the stream, which begins at `start`. `position` is that of the last commit given to the publisher."""
 
     def __init__(
         self,

@@ -112,7 +112,7 @@ class TableComparison:
             source_rows=count_rows(self._connection, source),
             target_rows=0,
             problem="the target has no such table",
-            mend=f"`cdc snapshot {name}` copies it",
+            mend="`cdc run` copies it",
         )
 
     def _judge(

@@ -47,5 +47,4 @@ class Background:
         except BaseException as error:  # noqa: BLE001 — raised again in the main thread
             self._error = error
         finally:
-            gc.unfreeze()  # the line froze what there was, and DuckDB complains at exit of what was never freed
             self._ended.set()

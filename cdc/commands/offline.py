@@ -9,8 +9,8 @@ from cdc.interfaces import Checkpoint
 from cdc.lsn import format_lsn
 from cdc.progress import decode_progress
 from cdc.source.catalog import Catalog
-from cdc.source.connect import Connection, Side, where
-from cdc.source.slot import SlotInfo, read_position, read_slot
+from cdc.source.connect import Connection, Side
+from cdc.source.slot_status import slot_status
 from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
 
 
@@ -39,24 +39,7 @@ def _source(connection: Connection, config: Config) -> tuple[SourceStatus, dict[
     settings = config.source
     catalog = Catalog(connection, exclude_columns=settings.exclude_columns, publication="")
     tables = {str(table): TableStatus(name=str(table), state="new") for table in catalog.captured(settings)}
-    status = SourceStatus(
-        slot=settings.slot, publication=settings.publication, plugin=settings.plugin, server=where(settings)
-    )
-    slot = read_slot(connection, settings.slot)
-    if slot is not None:
-        _fill(status, slot, read_position(connection))
-    return status, tables
-
-
-def _fill(status: SourceStatus, slot: SlotInfo, current: int) -> None:
-    status.confirmed_lsn = format_lsn(slot.confirmed_lsn)
-    status.current_lsn = format_lsn(current)
-    status.behind_bytes = max(0, current - slot.confirmed_lsn)
-    if slot.restart_lsn is not None:
-        status.restart_lsn = format_lsn(slot.restart_lsn)
-        status.retained_bytes = max(0, current - slot.restart_lsn)
-    status.wal_status = slot.wal_status
-    status.active = slot.active_pid is not None
+    return slot_status(connection, settings), tables
 
 
 def _warehouse(

@@ -21,7 +21,7 @@ from cdc.lsn import Lsn
 from cdc.origin import Origin
 from cdc.schema import Table
 from cdc.source import connect
-from cdc.source.catalog import Catalog, is_captured
+from cdc.source.catalog import PARTITIONED, Catalog, is_captured
 from cdc.source.connect import Connection, Side
 from cdc.source.lookup import select_rows
 from cdc.source.messages import RelationMessage, TypeMessage
@@ -69,10 +69,26 @@ class Capture:
             )
         if settings.plugin == "pgoutput":
             ensure_publication(connection, settings, self.tables)
+        else:
+            self._refuse_unstreamed(connection)
         slot = ensure_slot(connection, settings)
         identity = read_identity(connection, settings.slot)
         self.origin = Origin(identity.system_identifier, identity.database, settings.slot)
         return slot
+
+    def _refuse_unstreamed(self, connection: Connection) -> None:
+        """wal2json leaves out what it cannot tell, with a line in the server's log: that would be lost in silence."""
+        for table in self.tables:
+            facts = self.catalog(connection).facts(table)
+            if facts is not None and facts.relkind == PARTITIONED:
+                why, mend = "wal2json streams partitions, not their root", 'set [source] plugin = "pgoutput"'
+            elif facts is not None and not facts.identity:
+                why = "wal2json leaves out its updates and deletes, as it has neither a primary key nor a replica identity"
+                mend = f"alter table {table.quoted} replica identity full"
+            else:
+                continue
+            hint = f"{mend}, or add {str(table)!r} to [source] exclude_tables"
+            raise ConfigError(f"table {table} cannot be captured", why=why, hint=hint, where=self.where)
 
     def catalog(self, connection: Connection) -> Catalog:
         publication = self._settings.publication if self._settings.plugin == "pgoutput" else ""

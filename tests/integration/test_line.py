@@ -78,3 +78,16 @@ def test_many_starts_and_stops_right_after_another(replica: Replica) -> None:
         with replica.running():
             pass
     replica.assert_equal()
+
+
+def test_status_tells_the_slot_while_it_streams(replica: Replica) -> None:
+    replica.database.execute("create table t (id int primary key)")
+    with replica.running() as running:
+        running.wait_live()
+        replica.database.execute("insert into t values (1)")
+        eventually(lambda: running.daemon.status().source.received_lsn, "a transaction was received")
+        eventually(lambda: running.daemon.status().source.behind_bytes == 0, "all is confirmed")
+        source = running.daemon.status().source
+        assert source.active
+        assert source.wal_status == "reserved"
+        assert source.confirmed_lsn == source.current_lsn

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cdc.errors import DecodeError
+from cdc.errors import ConfigError, DecodeError
+from cdc.preflight import check_source
 from tests.fixtures.line import Replica
 from tests.fixtures.postgres import Database
 
@@ -54,3 +55,19 @@ def test_a_null_number_of_old_wal2json_is_refused_until_the_operator_says_what_i
     replica15.settings["source"]["wal2json_null_numbers"] = "null"
     replica15.catch_up()
     replica15.assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("table", "mend"),
+    [
+        ("create table t (v text)", 'alter table "public"."t" replica identity full'),
+        ("create table t (id int primary key) partition by range (id)", 'plugin = "pgoutput"'),
+    ],
+)
+def test_a_table_that_wal2json_cannot_tell_is_refused(replica15: Replica, table: str, mend: str) -> None:
+    replica15.database.execute(table)
+    with pytest.raises(ConfigError, match="table public.t cannot be captured") as refused:
+        replica15.catch_up()
+    assert mend in refused.value.hint
+    failed = [check for check in check_source(replica15.config.source) if check.state == "fail"]
+    assert [check.name for check in failed] == ["table public.t"]
