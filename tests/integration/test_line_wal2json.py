@@ -66,7 +66,7 @@ def test_a_null_number_of_old_wal2json_is_refused_until_the_operator_says_what_i
 )
 def test_a_table_that_wal2json_cannot_tell_is_refused(replica15: Replica, table: str, mend: str) -> None:
     replica15.database.execute(table)
-    with pytest.raises(ConfigError, match="table public.t cannot be captured") as refused:
+    with pytest.raises(ConfigError, match=r"table public\.t cannot be captured") as refused:
         replica15.catch_up()
     assert mend in refused.value.hint
     failed = [check for check in check_source(replica15.config.source) if check.state == "fail"]
