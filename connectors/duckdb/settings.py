@@ -29,5 +29,5 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     """Columns of type numeric without precision: `text` is lossless; `decimal(38,9)` refuses what it would have to round."""
     arrays: Literal["list", "json", "text"] = "list"
     """`list`: native, of one dimension, others refused; `json`: any dimensions; `text`: PostgreSQL's own, lossless."""
-    columns: dict[str, str] = {}  # noqa: RUF012 – msgspec copies it
+    columns: dict[str, str] = {}
     """Types for single columns: `"public.t.c" = "VARCHAR"` keeps PostgreSQL's text, `"DECIMAL(p,s)"` is for numerics."""
