@@ -26,7 +26,7 @@ from cdc.lsn import Lsn, Position, format_lsn
 from cdc.meeting import meet
 from cdc.memory import MemoryPublisher, MemorySubscriber
 from cdc.origin import check_origin, unseen
-from cdc.progress import decode_progress
+from cdc.progress import Progress, decode_progress
 from cdc.reader import Finish, Reader
 from cdc.source.capture import Capture
 from cdc.source.snapshot import ShownAlready, SnapshotJob
@@ -170,18 +170,20 @@ class Line:
     ) -> SnapshotJob:
         """The job that copies what is not yet copied."""
         copy = self._config.snapshot.mode == "initial"
-        todo = []
-        for table in capture.tables:
+        todo = {}
+        for table, oid in capture.oids.items():
             progress = decode_progress(controls, str(table))
+            if not progress.is_of(oid):
+                log.info("table_made_anew", table=str(table))
+                progress = Progress()
             self._book.captured(str(table), copied=progress.done or not copy, rows=progress.rows)
             if progress.shown:
                 reader.skips.append(ShownAlready(str(table), progress))
             if copy and not progress.done:
-                todo.append((table.schema, table.name))
+                todo[table] = progress
         return SnapshotJob(
             capture,
             todo,
-            controls,
             chunk_rows=self._config.snapshot.chunk_rows,
             observer=self._book,
             not_before=applied,

@@ -19,7 +19,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """One table's copy: the value of the control record `snapshot:<schema>.<table>`.
 
     `after`: text of the last key copied. `until`: what was copied may show transactions ahead of the stream, which commit
-    below this LSN. For a table without key, `shown` says which of them: those that this snapshot shows.
+    below this LSN. For a table without key, `shown` says which of them: those that this snapshot shows. `oid` is the table's:
+    one that was made anew under the name is another (0: not known).
     """
 
     done: bool = False
@@ -27,6 +28,11 @@ class Progress(msgspec.Struct, kw_only=True):
     rows: int = 0
     shown: str = ""
     until: Lsn = 0
+    oid: int = 0
+
+    def is_of(self, oid: int) -> bool:
+        """Is it that table's, as far as is known?"""
+        return self.oid in (0, oid)
 
 
 def decode_progress(controls: Mapping[str, bytes], table: str) -> Progress:

@@ -43,6 +43,7 @@ class Capture:
         self._side = Side(settings)
         self.where = connect.where(settings)
         self.tables: list[TableName] = []
+        self.oids: dict[TableName, int] = {}
         self.origin = Origin(0, "", settings.slot)
 
     def __enter__(self) -> Self:
@@ -59,7 +60,9 @@ class Capture:
 
     def _ensure(self, connection: Connection) -> SlotInfo:
         settings = self._settings
-        self.tables = self.catalog(connection).captured(settings)
+        candidates = self.catalog(connection).candidates(settings)
+        self.oids = {each.table: each.oid for each in candidates if not each.reason_not}
+        self.tables = list(self.oids)
         if not self.tables:
             raise ConfigError(
                 "there is no table to capture",

@@ -20,12 +20,13 @@ from psycopg import sql
 from cdc.errors import SourceError, Stopped
 from cdc.events import Change, Truncate
 from cdc.lsn import Lsn, Position
-from cdc.progress import Progress, decode_progress
+from cdc.progress import Progress
 from cdc.reader import Reader
 from cdc.schema import Table
 from cdc.source.capture import Capture
 from cdc.source.connect import Connection
 from cdc.source.failures import explained
+from cdc.source.publication import TableName
 from cdc.source.table_copy import TableCopy
 from cdc.source.visibility import Snapshot
 
@@ -66,16 +67,15 @@ class ShownAlready:
 class SnapshotJob:
     """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
 
-    `progress` holds the durable control records of earlier runs: tables that are done are left alone, one that was begun
-    goes on behind its last chunk. Nothing is copied before the stream has passed `not_before`, which is where the warehouses
-    are: what they have applied already they do not apply again, so it must not be taken back by an older picture.
+    Each goes on behind the last chunk of its durable progress. Nothing is copied before the stream has passed `not_before`,
+    which is where the warehouses are: what they have applied already they do not apply again, so it must not be taken back
+    by an older picture.
     """
 
     def __init__(
         self,
         capture: Capture,
-        tables: list[tuple[str, str]],
-        progress: Mapping[str, bytes],
+        tables: Mapping[TableName, Progress],
         *,
         chunk_rows: int,
         observer: CopyObserver,
@@ -93,13 +93,8 @@ class SnapshotJob:
         self._rest_until = 0.0
         self._unseen_since: float | None = None
         self._begun = ""
-        self._todo: list[tuple[str, str]] = []
-        self._progress: dict[str, Progress] = {}
-        for schema, name in tables:
-            known = decode_progress(progress, f"{schema}.{name}")
-            if not known.done:
-                self._todo.append((schema, name))
-                self._progress[f"{schema}.{name}"] = known
+        self._progress = dict(tables)
+        self._todo = list(tables)
 
     @property
     def complete(self) -> bool:
@@ -113,7 +108,7 @@ class SnapshotJob:
 
     def step(self, reader: Reader) -> bool:
         started = self._clock()
-        if self._todo and self._copy(reader, *self._todo[0]):
+        if self._todo and self._copy(reader, self._todo[0]):
             self._todo.pop(0)
         if not self._todo:
             self.close()
@@ -125,10 +120,10 @@ class SnapshotJob:
             self._connection.close()
             self._connection = None
 
-    def _copy(self, reader: Reader, schema: str, name: str) -> bool:
+    def _copy(self, reader: Reader, name: TableName) -> bool:
         """Copy a chunk; True when the table is complete (or gone)."""
-        full_name = f"{schema}.{name}"
-        progress = self._progress[full_name]
+        full_name = str(name)
+        progress = self._progress[name]
         connection = self._connection = self._connection or self._capture.connect()
         try:
             with (
@@ -137,7 +132,7 @@ class SnapshotJob:
             ):
                 connection.execute("set transaction isolation level repeatable read, read only")
                 # the lock every SELECT takes, taken first: after it, the table keeps the shape that the catalog shows
-                lock = sql.SQL("lock table {} in access share mode").format(sql.Identifier(schema, name))
+                lock = sql.SQL("lock table {} in access share mode").format(sql.Identifier(*name))
                 connection.execute(lock)
                 shown = Snapshot.parse(_one(connection, "select pg_current_snapshot()::text"))
                 if not shown.shows_all(reader.xids):
@@ -145,9 +140,13 @@ class SnapshotJob:
                     return False
                 self._unseen_since = None
                 shown.forget_shown(reader.xids)
-                table = self._capture.catalog(connection).table(schema, name)
+                table = self._capture.catalog(connection).table(*name)
+                if not progress.is_of(table.oid):
+                    progress = self._progress[name] = Progress()
+                progress.oid = table.oid
                 self._begin(connection, table, progress)
-                copy = TableCopy(connection, reader.publisher, reader.position, table, progress, self._told)
+                where = (connection, reader.publisher, reader.position)
+                copy = TableCopy(*where, table, progress, self._told, final=len(self._todo) == 1)
                 if table.key:
                     copy.chunk(self._chunk_rows)
                 else:

@@ -24,7 +24,10 @@ PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide ro
 
 
 class TableCopy:
-    """Publishes rows of `table` and moves its `progress`. `told` hears of each piece, with the rows copied so far."""
+    """Publishes rows of `table` and moves its `progress`. `told` hears of each piece, with the rows copied so far.
+
+    `final`: with this table the whole snapshot ends.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class TableCopy:
         table: Table,
         progress: Progress,
         told: Callable[[Table, int], None],
+        *,
+        final: bool = False,
     ) -> None:
         self._connection = connection
         self._publisher = publisher
@@ -41,6 +46,7 @@ class TableCopy:
         self._table = table
         self._progress = progress
         self._told = told
+        self._final = final
         row = connection.execute("select relkind from pg_class where oid = %s", [table.oid]).fetchone()
         self._source = from_clause(table, row[0] if row else "r")
 
@@ -78,7 +84,7 @@ class TableCopy:
             self._publisher.publish(
                 Chunk(
                     table, b"".join(parts), len(parts), self._position, control,
-                    first=first, last=last and ended.done,
+                    first=first, last=last and ended.done, final=self._final and last and ended.done,
                 )
             )  # fmt: skip
             first = False

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from cdc.reader import Reader
-from cdc.source.snapshot import SnapshotJob
-from tests.fixtures.line import Replica
+from tests.fixtures.line import Replica, before_each_chunk
 from tests.fixtures.writer import SCHEMA, TABLES, Writer, fill
 
 SMALL = {"chunk_rows": 15}
-
-
-@contextmanager
-def before_each_chunk(act: Callable[[], object]) -> Iterator[None]:
-    """Do something while the stream stands still, which the chunk then shows and the stream gives only later."""
-
-    class Interrupted(SnapshotJob):
-        def step(self, reader: Reader) -> bool:
-            act()
-            return super().step(reader)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cdc.line.SnapshotJob", Interrupted)
-        yield
 
 
 @contextmanager
