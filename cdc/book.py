@@ -35,6 +35,7 @@ class Book(CopyObserver):
         self._warehouses = {name: _Pen(name, settings.kind) for name, settings in config.warehouses.items()}
         self._published_us = 0
         self._published_lsn: Lsn = 0
+        self._drained = False
         self.source = SourceStatus(
             slot=config.source.slot, publication=config.source.publication, plugin=config.source.plugin
         )
@@ -50,12 +51,14 @@ class Book(CopyObserver):
 
     def streaming(self, server: str) -> None:
         self.state, self.error = "streaming", ""
+        self._drained = False
         self.source.server = server
 
     # the source
 
     def published(self, commit: Commit) -> None:
         """The reader has given a transaction to the transport."""
+        self._drained = False
         self._published_us = commit.begin.commit_us
         self._published_lsn = commit.begin.commit_lsn
         if self._until:
@@ -68,7 +71,8 @@ class Book(CopyObserver):
                 self._tables[name].state = advance(self._tables[name].state, "caught_up")
 
     def drained(self, received: Lsn) -> None:
-        """Everything up to `received` has been given by the stream."""
+        """Everything up to `received` has been given by the stream, and nothing is waiting."""
+        self._drained = True
         if self._until:
             self._caught_up(Position(received, 0))
 
@@ -150,7 +154,7 @@ class Book(CopyObserver):
                 ),
                 tables=[msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)],
                 warehouses=[
-                    pen.as_of(now, self._published_us, self._published_lsn)
+                    pen.as_of(now, self._published_us, self._published_lsn, drained=self._drained)
                     for pen in self._warehouses.values()
                 ],
                 error=self.error,
@@ -189,9 +193,9 @@ class _Pen:
             lag = now - batch.commit_us / 1e6
         self._window.add(now, lag, rows if batch.commit_us else 0)
 
-    def as_of(self, now: float, published_us: int, published_lsn: Lsn) -> WarehouseStatus:
+    def as_of(self, now: float, published_us: int, published_lsn: Lsn, *, drained: bool) -> WarehouseStatus:
         window = self._window
-        drained = self._applied_lsn >= published_lsn
+        drained = drained and self._applied_lsn >= published_lsn
         return msgspec.structs.replace(
             self.status,
             behind_seconds=behind_seconds(now, published_us, self._applied_us, drained=drained),

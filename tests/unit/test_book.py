@@ -92,7 +92,13 @@ def test_behind_until_all_that_was_published_is_applied(book: Book) -> None:
     a, b = book.status().warehouses
     assert (a.applied_lsn, a.behind_seconds, b.behind_seconds) == ("0/A", 20, 5)
     book.applied("a")(batch(20, 95), [])
+    assert book.status().warehouses[0].behind_seconds == 5  # the stream may have more that nobody has seen yet
+    book.drained(30)
     assert book.status().warehouses[0].behind_seconds == 0
+
+
+def test_nothing_is_said_of_lag_before_the_stream_has_said_anything(book: Book) -> None:
+    assert [each.behind_seconds for each in book.status().warehouses] == [None, None]
 
 
 def test_a_piece_is_no_progress(book: Book) -> None:
