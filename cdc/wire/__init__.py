@@ -6,7 +6,9 @@ connector for PostgreSQL 3.6; docs/events.md says where ours differ, and why.
 
 from __future__ import annotations
 
+from cdc.wire.decoder import Decoder, SchemaUnknown
 from cdc.wire.encoder import Encoder
 from cdc.wire.record import Headers, Record
+from cdc.wire.schemas import decode_table, encode_table
 
-__all__ = ["Encoder", "Headers", "Record"]
+__all__ = ["Decoder", "Encoder", "Headers", "Record", "SchemaUnknown", "decode_table", "encode_table"]

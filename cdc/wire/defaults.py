@@ -1,8 +1,8 @@
 """Column defaults in a schema: Debezium's reading of PostgreSQL's default expressions.
 
-It evaluates nothing. A call is replaced by a value of the type; otherwise what stands between the first two quotes is
-the default (so `'it''s'` becomes `it`, and of an expression that begins with a constant only the constant is seen); without quotes
-the whole expression must be a literal. Types that are not in the table have no default.
+It evaluates nothing. A call is replaced by a value of the type; otherwise what stands between the first two quotes is the
+default (so `'it''s'` becomes `it`, and of an expression that begins with a constant only the constant is seen); without
+quotes the whole expression must be a literal. Types that are not in the table have no default.
 """
 
 from __future__ import annotations

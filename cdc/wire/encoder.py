@@ -75,7 +75,7 @@ class Encoder:
             *message_schemas(source_schema(exact=settings.exact))
         )
         self._heartbeat_key, self._heartbeat_value = self._wrappers(*heartbeat_schemas())
-        self._wants_prefix = matcher(settings.message_prefix_include_list or [".*"])
+        self._wanted_prefix = matcher(settings.message_prefix_include_list)
         self._unwanted_prefix = matcher(settings.message_prefix_exclude_list)
 
     def encode(self, event: object) -> Iterable[Record]:
@@ -105,8 +105,9 @@ class Encoder:
 
     def _change(self, change: Change) -> Iterable[Record]:
         """The first change of a table or a transaction, or the first in a while."""
-        schema = () if change.table in self._tables else self._schema(change.table)
-        of = self._tables.get(change.table) or self._table(change.table)
+        known = self._tables.get(change.table)
+        of = known or self._table(change.table)
+        schema = () if known else self._schema(of)
         self._moment.set(self._clock())
         self._ticks = CLOCK_EVERY
         if change.begin is not of.begin:
@@ -117,7 +118,7 @@ class Encoder:
         of = self._tables.get(event.table) or self._table(event.table)
         of.enter(event.begin, self._last_commit)
         self._moment.set(self._clock())
-        schema = self._schema(event.table)
+        schema = self._schema(of)
         return [*schema, *self._transactions.begun(event.begin, event.lsn), *of.truncate(event)]
 
     def _chunk(self, chunk: Chunk) -> Iterator[Record]:
@@ -125,7 +126,7 @@ class Encoder:
         of = self._read_tables.get(table)
         if of is None:
             of = self._table(table, streamed=False)
-        yield from self._schema(table)
+        yield from self._schema(of)
         self._first_table = self._first_table or table
         begins = self._first_table is table
         if chunk.final:
@@ -139,9 +140,7 @@ class Encoder:
         return self._transactions.ended(commit.begin, commit.end_lsn)
 
     def _message(self, message: Message) -> Iterable[Record]:
-        if not self._wants_prefix.fullmatch(message.prefix) or self._unwanted_prefix.fullmatch(
-            message.prefix
-        ):
+        if not self._wants(message.prefix):
             return []
         self._moment.set(self._clock())
         begin, lsn = message.begin, b"%d" % message.lsn
@@ -168,6 +167,11 @@ class Encoder:
         )
         return [*(self._transactions.begun(begin, message.lsn) if begin else ()), record]
 
+    def _wants(self, prefix: str) -> bool:
+        if self.settings.message_prefix_include_list:
+            return self._wanted_prefix.fullmatch(prefix) is not None
+        return self._unwanted_prefix.fullmatch(prefix) is None
+
     def _table(self, table: Table, *, streamed: bool = True) -> TableEncoder:
         plan = Plan(table, self.settings, self.topics, streamed=streamed)
         shared = (self.settings, self._source, self._form, self._moment, self._transactions, self._context)
@@ -175,7 +179,9 @@ class Encoder:
         (self._tables if streamed else self._read_tables)[table] = of
         return of
 
-    def _schema(self, table: Table) -> list[Record]:
+    def _schema(self, of: TableEncoder) -> list[Record]:
+        """The record of a table's schema, unless it went before."""
+        table = of.plan.published
         if table.fingerprint in self._announced:
             return []
         self._announced.add(table.fingerprint)

@@ -53,6 +53,7 @@ def message_schemas(source: ConnectField) -> tuple[bytes, bytes]:
         POSTGRES + "Message",
         ConnectField(STRING, optional=True, field="prefix"),
         ConnectField(BYTES, optional=True, field="content"),
+        version=1,
     )
     value = struct(
         POSTGRES + "MessageValue",

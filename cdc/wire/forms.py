@@ -30,6 +30,8 @@ class Form(Protocol):
 
     deleted: Deleted
 
+    def __init__(self, settings: FormatSettings) -> None: ...
+
     def frame(self, plan: Plan) -> tuple[bytes, bytes] | None:
         """What stands before and behind the envelope, if `value` does no more than to put it together; else None."""
 
@@ -92,4 +94,5 @@ def form_of(settings: FormatSettings) -> Form:
     from cdc.wire.cloudevents import CloudEvents
     from cdc.wire.flat import Flat
 
-    return {"flat": Flat, "cloudevents": CloudEvents}.get(settings.event_form, Envelope)(settings)
+    forms: dict[str, type[Form]] = {"flat": Flat, "cloudevents": CloudEvents}
+    return forms.get(settings.event_form, Envelope)(settings)

@@ -71,8 +71,8 @@ class Object:
         self._both(b"{}" if separator == b"{" else b"}")
 
     def _both(self, *parts: Part) -> None:
-        self.plain += parts
-        self.careful += parts
+        self.plain.extend(parts)
+        self.careful.extend(parts)
 
     def _add(self, field: Field, key: bytes) -> None:
         cell, form = f"c{field.index}", field.lane.form
@@ -97,7 +97,8 @@ class Object:
             return
         parts, unlike = ORDINARY[form]
         self.checks += [f"{cell} is None", unlike.format(c=cell)]
-        self.plain += (key, *(part if isinstance(part, bytes) else part.format(c=cell) for part in parts))
+        self.plain.append(key)
+        self.plain += [part if isinstance(part, bytes) else part.format(c=cell) for part in parts]
         self.careful += (key, value)
 
     def _name(self, letter: str, value: object) -> str:
@@ -126,7 +127,8 @@ def record_function(
     pieces: list[Part] = [between + b",", "before", "lsn", "between", "lsn", "behind", "ordinal"]
     pieces += [b'},"transaction":null,"op":"', "op", b'",', "times", b"}" + end]
     results = []
-    for parts, key_parts in ((row.careful, key and key.careful), (row.plain, key and key.plain)):
+    pairs = ((row.careful, key.careful if key else None), (row.plain, key.plain if key else None))
+    for parts, key_parts in pairs:
         keyed = "None" if key_parts is None else _join([key_frame[0], *key_parts, key_frame[1]])
         results.append(f"{keyed}, {_join([begin, *parts, *pieces])}")
     parameters = "row, before, lsn, between, behind, ordinal, op, times"

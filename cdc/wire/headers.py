@@ -38,9 +38,11 @@ def key_header(plan: Plan, key: bytes, settings: FormatSettings) -> bytes:
 
 def _simple(value: object) -> str:
     if isinstance(value, dict):
-        return "{%s}" % ",".join(f'"{name}":{_simple(each)}' for name, each in value.items())
+        fields = ",".join(f'"{name}":{_simple(each)}' for name, each in value.items())
+        return f"{{{fields}}}"
     if isinstance(value, list):
-        return "[%s]" % ",".join(map(_simple, value))
+        return f"[{','.join(map(_simple, value))}]"
     if isinstance(value, str):
-        return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
     return msgspec.json.encode(value).decode()

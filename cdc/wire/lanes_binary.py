@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from cdc.format import FormatSettings
 from cdc.schema import LogicalType
+from cdc.wire import connect_schema
 from cdc.wire.connect_schema import (
     BOOLEAN,
     BYTES,
@@ -20,7 +21,6 @@ from cdc.wire.connect_schema import (
     ConnectType,
     semantic,
 )
-from cdc.wire import connect_schema
 from cdc.wire.json_text import FALSE, NULL, TRUE, quote
 from cdc.wire.lane import Lane
 from cdc.wire.numbers import java_double
@@ -126,7 +126,7 @@ def geometry(of: LogicalType, _settings: FormatSettings) -> Lane:
         raw = unhexlify(cell)
         order = "<" if raw[:1] == b"\x01" else ">"
         (kind,) = struct.unpack_from(order + "I", raw, 1)
-        srid = b"%d" % struct.unpack_from(order + "i", raw, 5) if kind & SRID_FLAG else NULL
+        srid = b"%d" % struct.unpack_from(order + "i", raw, 5)[0] if kind & SRID_FLAG else NULL
         return b'{"wkb":"%b","srid":%b}' % (b64encode(raw), srid)
 
     return Lane(schema, convert, zero=convert(b"010700000000000000"))

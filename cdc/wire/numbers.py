@@ -1,17 +1,18 @@
 """Numbers: PostgreSQL's text to the forms of Java and of Connect, and back.
 
-A decimal is the base64 of its unscaled value in two's complement. Java prints a double with the fewest digits that tell it
-apart, but no fewer than two.
+A decimal is the base64 of its unscaled value in two's complement. A double
+is printed as Java 17 does.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from base64 import b64decode, b64encode
+from functools import lru_cache
+
+from cdc.wire.java_digits import double_digits, float_digits
 
 SPECIAL = {b"NaN", b"Infinity", b"-Infinity"}
-_NUMBER = re.compile(rb"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
 
 
 def unscaled_base64(value: int) -> bytes:
@@ -38,7 +39,7 @@ def decimal_text(encoded: bytes, scale: int) -> bytes:
 def rescaled(value: int, scale: int, wanted: int) -> int | None:
     """The unscaled value at another scale; None if digits would be lost."""
     if wanted >= scale:
-        return value * 10 ** (wanted - scale)
+        return value * int(10 ** (wanted - scale))
     quotient, rest = divmod(value, 10 ** (scale - wanted))
     return None if rest else quotient
 
@@ -51,41 +52,24 @@ def stripped(value: int, scale: int) -> tuple[int, int]:
     return value, scale
 
 
+@lru_cache(maxsize=8192)
 def java_double(text: bytes, *, single: bool = False) -> bytes:
-    """A float's or double's text as Java prints it, the special ones as JSON strings. `text` has the fewest digits already."""
+    """A float's or double's text as Java prints it, the special ones as JSON strings."""
     if text in SPECIAL:
         return b'"%b"' % text
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        raise ValueError("not a number")
-    sign, whole, fraction, exponent = match.groups(b"")
-    digits = (whole + fraction).lstrip(b"0")
-    point = (
-        len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    )  # 0.DIGITS times ten to this
-    digits = digits.rstrip(b"0")
-    if not digits:
+    value = float(text)
+    if single:
+        (value,) = struct.unpack("f", struct.pack("f", value))
+    sign = b"-" if text[:1] == b"-" else b""
+    if value == 0:
         return sign + b"0.0"
+    found, point = (float_digits if single else double_digits)(abs(value))
+    digits = found.rstrip("0").encode()
     if -2 <= point <= 7:
         if point <= 0:
             return b"%b0.%b%b" % (sign, b"0" * -point, digits)
         return b"%b%b.%b" % (sign, digits[:point].ljust(point, b"0"), digits[point:] or b"0")
-    if len(digits) == 1:
-        digits, point = _two_digits(digits, point, single=single)
     return b"%b%b.%bE%d" % (sign, digits[:1], digits[1:] or b"0", point - 1)
-
-
-def _two_digits(digits: bytes, point: int, *, single: bool) -> tuple[bytes, int]:
-    """Of two-digit numbers that read back as the same, the nearest one: 5e-324 is 4.9E-324."""
-    value = float(b"0.%be%d" % (digits, point))
-    if single:
-        (value,) = struct.unpack("f", struct.pack("f", value))
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    nearest = float(f"{mantissa}e{exponent}")
-    same = struct.pack("f", nearest) == struct.pack("f", value) if single else nearest == value
-    if not same:
-        return digits, point
-    return mantissa.replace(".", "").encode().rstrip(b"0"), int(exponent) + 1
 
 
 def decimal_as_double(text: bytes) -> bytes:

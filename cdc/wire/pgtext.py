@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-Element: TypeAlias = "bytes | None | list[Element]"
+Element: TypeAlias = "bytes | list[Element] | None"
 
 _TOKEN = re.compile(rb'[{}]|"((?:[^"\\]|\\.)*)"|((?:[^,{}"\\]|\\.)+)', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)

@@ -7,6 +7,7 @@ snapshot reads is written by a plan of its own, since Debezium's snapshot knows 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cdc.errors import ConfigError
 from cdc.events import Row
@@ -14,12 +15,12 @@ from cdc.format import FormatSettings
 from cdc.schema import FULL, Column, Table
 from cdc.wire.connect_schema import STRING, ConnectField, ConnectType, schema_json, wrapped
 from cdc.wire.defaults import default_of
+from cdc.wire.generate import Field
 from cdc.wire.json_text import NULL
 from cdc.wire.lane import Lane
 from cdc.wire.lanes import NAME_OID, lane_of
 from cdc.wire.masks import masked
 from cdc.wire.names import Topics, field_name, matcher, schema_name
-from cdc.wire.generate import Field
 from cdc.wire.rows import RowWriter
 
 
@@ -34,6 +35,7 @@ class Plan:
         self.schema_name = schema_name(self.topic, settings.schema_name_adjustment_mode)
         self._settings = settings
         self._streamed = streamed
+        self.published = published(table, self._value_columns())
         omit = settings.exact and not settings.schemas_enable
         key_columns = self._key_columns()
         self.value_fields, value_schema = self._fields(self._value_columns(), altered=True)
@@ -123,3 +125,21 @@ class Plan:
             # Debezium's stream does not read the type that its schema and its snapshot know
             return Lane(STRING, lambda _: NULL if column.nullable else b'""')
         return lane
+
+
+def published(table: Table, indexes: Sequence[int]) -> Table:
+    """The table as it is on the topics: with these columns alone. A key that loses one is none."""
+    if len(indexes) == len(table.columns):
+        return table
+    moved = {old: new for new, old in enumerate(indexes)}
+
+    def key(columns: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(moved[index] for index in columns) if moved.keys() >= set(columns) else ()
+
+    return replace(
+        table,
+        columns=tuple(table.columns[index] for index in indexes),
+        primary_key=key(table.primary_key),
+        unique_key=key(table.unique_key),
+        identity=tuple(moved[index] for index in table.identity if index in moved),
+    )

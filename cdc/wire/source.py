@@ -82,9 +82,9 @@ class SourceWriter:
             last,
         )
         schema, name = (table.schema, table.name) if table else ("", "")
-        between = b'\\"]","ts_us":%d,"ts_ns":%d000,"schema":%b,"table":%b,"txId":%b,"lsn":' % (
+        between = b'\\"]","ts_us":%d,"ts_ns":%d,"schema":%b,"table":%b,"txId":%b,"lsn":' % (
             commit_us,
-            commit_us,
+            commit_us * 1000,
             quote_str(schema),
             quote_str(name),
             NULL if xid is None else b"%d" % xid,

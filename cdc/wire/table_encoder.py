@@ -81,8 +81,8 @@ class TableEncoder:
 
     def _at(self, pieces: tuple[bytes, bytes], commit_lsn: Lsn) -> None:
         self._before, self._between = pieces
-        self._behind = self._source.behind(self.plan.table, commit_lsn)
-        self._position = b"%b %d " % (self.plan.table.fingerprint.encode(), commit_lsn)
+        self._behind = self._source.behind(self.plan.published, commit_lsn)
+        self._position = b"%b %d " % (self.plan.published.fingerprint.encode(), commit_lsn)
 
     def change(self, change: Change) -> Sequence[Record]:
         """An insert, an update or a delete."""
