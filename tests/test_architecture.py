@@ -26,7 +26,7 @@ PURE = {
     *("cdc.source.pgoutput", "cdc.source.wal2json", "cdc.source.wal2json_relations"),
     *("cdc.source.assemble", "cdc.source.feed", "cdc.source.visibility"),
 }
-PURE_MAY_IMPORT = PURE | {"cdc.errors"}
+PURE_MAY_IMPORT = PURE | {"cdc.errors", "cdc.format", "cdc.settings"}
 PURE_PACKAGES = {"msgspec"}  # third-party; of the standard library, all but these:
 IMPURE_STDLIB = {
     *("asyncio", "concurrent", "ctypes", "fcntl", "getpass", "glob", "http", "importlib", "io", "logging"),
@@ -94,6 +94,8 @@ def part(module: str) -> str:
 PROJECT = {module_name(path): path for path in sources("cdc", "connectors")}
 ENGINE = sorted(name for name in PROJECT if part(name) == "cdc")
 CONNECTORS = sorted({part(name) for name in PROJECT} - {"cdc", "connectors"})
+PURE |= {name for name in PROJECT if name.startswith("cdc.wire.")} | {"cdc.format", "cdc.settings"}
+PURE_MAY_IMPORT |= PURE
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENTRY_POINTS = {*PYPROJECT["scripts"].values(), *PYPROJECT["entry-points"]["cdc.connectors"].values()}
 
