@@ -81,7 +81,6 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     """`flat`: the row alone, as by ExtractNewRecordState; `cloudevents`: as by CloudEventsConverter."""
     flat_add_fields: list[str] = msgspec.field(default_factory=lambda: ["op", "source.ts_ms"])
     """Of the flat form: `op`, `ts_ms`, `source.lsn` …, added as `__op`, `__ts_ms`, `__source_lsn`."""
-    flat_add_headers: list[str] = []
     flat_add_fields_prefix: str = "__"
     flat_delete_tombstone_handling_mode: Literal[
         "drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone"

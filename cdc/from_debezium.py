@@ -6,14 +6,13 @@ that are about the machinery of Connect and mean nothing here. Whatever is none 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from cdc.errors import ConfigError
+from cdc.debezium_text import globs_of, quoted, split
 from cdc.format import FormatSettings
 
 Properties = Mapping[str, str]
@@ -84,27 +83,6 @@ LISTS = {
 }
 
 
-def parse_properties(text: str) -> dict[str, str]:
-    """A .properties file, or a connector's JSON (alone, or as it is posted: name and config). Raises ConfigError."""
-    if text.lstrip().startswith("{"):
-        try:
-            given = json.loads(text)
-        except ValueError as error:
-            raise ConfigError("the connector's JSON cannot be read", why=str(error)) from error
-        found = given.get("config", given)
-        return {
-            str(key): value if isinstance(value, str) else json.dumps(value) for key, value in found.items()
-        }
-    properties = {}
-    joined = re.sub(r"\\\r?\n[ \t]*", "", text)
-    for line in joined.split("\n"):
-        stripped = line.strip()
-        if stripped and stripped[0] not in "#!":
-            key, value = [*re.split(r"\s*[=:]\s*|\s+", stripped, maxsplit=1), ""][:2]
-            properties[key] = re.sub(r"\\(.)", r"\1", value)
-    return properties
-
-
 def translate(connector: Properties, worker: Properties | None = None) -> Translation:
     """The settings that give the same records. Debezium's defaults come by `compat = "debezium"`."""
     return _Translator(connector, worker or {}).translation
@@ -163,7 +141,7 @@ class _Translator:
         parts = {"host": host, "port": port if host else "", "dbname": name, "user": user, "sslmode": mode}
         for theirs, ours in (("sslcert", "sslcert"), ("sslkey", "sslkey"), ("sslrootcert", "sslrootcert")):
             parts[ours] = self._take(f"database.{theirs}")
-        self.source["dsn"] = " ".join(f"{key}={_quoted(value)}" for key, value in parts.items() if value)
+        self.source["dsn"] = " ".join(f"{key}={quoted(value)}" for key, value in parts.items() if value)
         if password:
             self.unmatched["database.password"] = "not copied: put it into PGPASSWORD or ~/.pgpass"
 
@@ -181,14 +159,14 @@ class _Translator:
 
     def _globs(self, name: str, patterns: str, suffix: str) -> list[str]:
         globs = []
-        for pattern in _split(patterns):
-            glob = glob_of(pattern)
-            if glob is None:
+        for pattern in split(patterns):
+            found = globs_of(pattern)
+            if found is None:
                 self.unmatched[name] = (
                     f"{pattern!r} has no glob that says the same: name the tables in [source]"
                 )
             else:
-                globs.append(glob + suffix)
+                globs += [glob + suffix for glob in found]
         return globs
 
     def _converters(self) -> None:
@@ -216,18 +194,18 @@ class _Translator:
         return (self._take(name) or self._worker.get(name, default)).lower()
 
     def _transforms(self) -> None:
-        for name in _split(self._take("transforms")):
+        for name in split(self._take("transforms")):
             kind = self._take(f"transforms.{name}.type")
             if kind != FLAT:
                 self.unmatched[f"transforms.{name}.type"] = f"{kind!r} has no counterpart"
                 continue
             self.format["event_form"] = "flat"
-            options = {"add.fields": "flat_add_fields", "add.headers": "flat_add_headers"}
-            self.format |= {key: _split(self._take(f"transforms.{name}.{of}")) for of, key in options.items()}
-            rest = ("add.fields.prefix", "delete.tombstone.handling.mode")
-            for option in rest:
-                if value := self._take(f"transforms.{name}.{option}"):
-                    self.format[f"flat_{option.replace('.', '_')}"] = value
+            self.format["flat_add_fields"] = split(self._take(f"transforms.{name}.add.fields"))
+            self.format["flat_delete_tombstone_handling_mode"] = self._take(
+                f"transforms.{name}.delete.tombstone.handling.mode", "tombstone"
+            )
+            if prefix := self._take(f"transforms.{name}.add.fields.prefix"):
+                self.format["flat_add_fields_prefix"] = prefix
 
     def _format_option(self, name: str) -> None:
         """What is left is an option of [format] under the same name, machinery, or nothing that there is."""
@@ -241,7 +219,7 @@ class _Translator:
         elif key == "message_key_columns":
             self.format[key] = [part.strip() for part in value.split(";") if part.strip()]
         elif key in LISTS:
-            self.format[key] = _split(value)
+            self.format[key] = split(value)
         elif bool in (kind, *get_args(kind)):
             self.format[key] = value.lower() == "true"
         else:
@@ -251,7 +229,7 @@ class _Translator:
         for pattern, key in COLUMN_RULES:
             match = re.fullmatch(pattern, name)
             if match:
-                self.format.setdefault(key, {})[match[1]] = _split(value)
+                self.format.setdefault(key, {})[match[1]] = split(value)
                 return True
         return False
 
@@ -261,22 +239,3 @@ COLUMN_RULES = (
     (r"column\.mask\.with\.(\d+)\.chars", "column_mask_with_chars"),
     (r"column\.mask\.hash\.v2\.(.+\.with\.salt\..+)", "column_mask_hash_v2"),
 )
-
-
-def glob_of(pattern: str) -> str | None:
-    """A regular expression as a glob that matches the same; None if there is none."""
-    text = pattern.strip().replace(r"\.", "\0").replace(".*", "\1")
-    if re.search(r"[][(){}|^$+?\\*]", text):
-        return None
-    return text.replace("\0", ".").replace("\1", "*")
-
-
-def _split(patterns: str) -> list[str]:
-    """A list with commas between; one with a backslash before it is part of an element."""
-    parts = re.split(r"(?<!\\),", patterns)
-    return [part.strip().replace("\\,", ",") for part in parts if part.strip()]
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", r"\\").replace("'", r"\'")
-    return value if re.fullmatch(r"[^\s'\\]+", value) else f"'{escaped}'"

@@ -10,9 +10,9 @@ import typer
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, Json, settings
 from cdc.config_show import effective, to_toml
+from cdc.debezium_text import parse_properties
 from cdc.errors import ConfigError
-from cdc.from_debezium import parse_properties, translate
-
+from cdc.from_debezium import translate
 
 FromDebezium: TypeAlias = Annotated[
     Path | None,

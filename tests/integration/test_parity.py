@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.parity import LOCALE, Case, cases, compare, encode, expected_records, replay
+from tests.fixtures.parity import LOCALE, Case, cases, replay
+from tests.fixtures.parity_records import compare, encode, expected_records
 from tests.fixtures.postgres import PostgresServer, fresh_database
 
 ROOT = Path(__file__).parent.parent.parent
