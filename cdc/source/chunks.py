@@ -37,11 +37,11 @@ def last_key(
     connection: Connection, table: Table, source: sql.Composable, after: list[str] | None, rows: int
 ) -> list[str] | None:
     """The key of the last row of a chunk of `rows` rows; None if no more than that are left."""
-    texts = sql.SQL(", ").join(
-        sql.SQL("{}::text").format(sql.Identifier(table.columns[index].name)) for index in table.key
-    )
+    names = [sql.Identifier("chunk", table.columns[index].name) for index in table.key]
+    texts = sql.SQL(", ").join(sql.SQL("{}::text").format(name) for name in names)
+    # names with their table: a bare one would mean the text of that name in the select list
     query = sql.SQL("select {} from ({}) chunk order by {} offset {} limit 1").format(
-        texts, select_range(table, source, after, None), _key_columns(table), sql.Literal(rows - 1)
+        texts, select_range(table, source, after, None), sql.SQL(", ").join(names), sql.Literal(rows - 1)
     )
     row = connection.execute(query).fetchone()
     return list(row) if row else None
