@@ -86,6 +86,7 @@ class Foreign:
         self._settings = settings
         self._given = given
         self._tables: dict[tuple[object, ...], ForeignTable] = {}
+        self._inferences: dict[tuple[str, str, str], ConnectType] = {}
         name = settings.unavailable_value_placeholder
         codes = b"[%b]" % b",".join(b"%d" % code for code in name.encode())
         encoded = b'"%b"' % b64encode(name.encode())
@@ -124,13 +125,20 @@ class Foreign:
             fields = _schema_fields(schema) if schema else None
             given = self._given.get(f"{source.schema}.{source.table}")
             if fields is None and given is None:
-                fields = [(name, _inferred(bytes(raw)), True) for name, raw in row.items()]
+                fields = [(name, self._inferred(source, name, bytes(raw)), True) for name, raw in row.items()]
             if fields is None and given is not None:
                 found = self._from_given(given)
             else:
                 found = self._from_fields(source, keys, fields or [])
             self._tables[place] = found
         return found
+
+    def _inferred(self, source: Source, name: str, text: bytes) -> ConnectType:
+        """What JSON says of the column's type; of null, what was said before, or text."""
+        place = (source.schema, source.table, name)
+        if text != NULL:
+            self._inferences[place] = _inferred(text)
+        return self._inferences.get(place, STRING)
 
     def _from_fields(
         self, source: Source, keys: tuple[str, ...], fields: Sequence[tuple[str, ConnectType, bool]]
