@@ -56,7 +56,7 @@ class Settings(TransportSettings, kw_only=True, frozen=True):
     """Of tables' topics."""
     retention_hours: float = 168.0
     """Of tables' topics; -1: for ever. A warehouse that stays away for longer must be filled anew."""
-    topic: dict[str, str] = {}  # noqa: RUF012 – msgspec copies it
+    topic: dict[str, str] = {}
     """Any further settings of Kafka's for tables' topics: { "segment.bytes" = "104857600" }."""
     compression: Literal["lz4", "zstd", "snappy", "gzip", "none"] = "lz4"
     linger: Annotated[float, Meta(ge=0)] = 0.02
@@ -78,7 +78,7 @@ class Settings(TransportSettings, kw_only=True, frozen=True):
     """Seconds between looks for new topics and partitions."""
     missing_history: Literal["fail", "accept"] = "fail"
     """The start of a topic is gone (retention) and a warehouse has not seen it: stop, or begin with what is there."""
-    librdkafka: dict[str, Option] = {}  # noqa: RUF012
+    librdkafka: dict[str, Option] = {}
     """Any further settings of librdkafka's, for producer and consumer: { "socket.keepalive.enable" = true }."""
 
     def __post_init__(self) -> None:
