@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cdc.errors import ConfigError, DecodeError, ValueRefused
+from cdc.errors import DecodeError, ValueRefused
 from cdc.events import (
     DELETE,
     INSERT,
@@ -25,11 +25,9 @@ from cdc.events import (
 )
 from cdc.format import FormatSettings
 from cdc.lsn import Position
-from cdc.schema import FULL, Column, LogicalType, Table
+from cdc.schema import Column, LogicalType, Table
 from cdc.wire import Decoder, Encoder, Record, SchemaUnknown
 from cdc.wire.csv_rows import read_rows
-from cdc.wire.json_text import quote_str
-from cdc.wire.names import field_name, schema_name, topic_name
 
 BEGIN = Begin(100, 1_700_000_000_123_456, 7)
 NAMES = ("id", "note", "amount")
@@ -115,7 +113,9 @@ def test_what_was_not_sent_is_left_out_or_named() -> None:
 def test_records_come_back_in_every_mode(options: dict[str, Any]) -> None:
     of, decoder = encoder(**options), Decoder(msgspec.convert(options, FormatSettings), prefix="p")
     update = change(UPDATE, None, (b"1", UNSENT, None))
-    inserted = change(INSERT, None, (b"1", b"hello", b"1.5"))  # Debezium strips zeros of numerics without scale
+    inserted = change(
+        INSERT, None, (b"1", b"hello", b"1.5")
+    )  # Debezium strips zeros of numerics without scale
     events = [inserted, update, DELETED, Truncate(PERSON, BEGIN, 9, 600), Message("x", b"\0", 7, BEGIN, 10)]
     given = [
         event for event in events if options.get("compat") != "debezium" or not isinstance(event, Truncate)
@@ -163,30 +163,6 @@ def test_debeziums_records_without_schemas_are_read_by_inference() -> None:
     )
 
 
-def test_the_flat_form() -> None:
-    (record,) = records(INSERTED, event_form="flat")
-    expected = {"id": 1, "note": "hello", "amount": "1.50", "__deleted": "false", "__op": "c"}
-    assert value(record) == {**expected, "__source_ts_ms": 1_700_000_000_123}
-    deleted, tombstone = records(DELETED, event_form="flat")
-    assert (value(deleted)["__deleted"], tombstone.value) == ("true", None)
-    options = {
-        "event_form": "flat",
-        "flat_delete_tombstone_handling_mode": "tombstone",
-        "flat_add_fields": [],
-    }
-    assert [record.value for record in records(DELETED, **options)] == [None]
-    with pytest.raises(ConfigError):
-        Decoder(FormatSettings(event_form="flat"), prefix="p")
-
-
-def test_cloudevents() -> None:
-    (record,) = records(INSERTED, event_form="cloudevents")
-    shown = value(record)
-    assert (shown["specversion"], shown["iodebeziumop"]) == ("1.0", "c")
-    assert shown["time"] == "2023-11-14T22:13:20.123Z"
-    assert shown["data"] == {"before": None, "after": {"id": 1, "note": "hello", "amount": "1.50"}}
-
-
 def test_values_without_a_form_are_refused_unless_debezium_drops_them() -> None:
     event = change(INSERT, None, (b"1", None, b"NaN"))
     with pytest.raises(ValueRefused, match="NaN"):
@@ -227,27 +203,3 @@ def test_transactions_are_told_once_they_have_an_event() -> None:
     told = [value(record) for record in found if record.topic == "p.transaction"]
     assert [(each["status"], each["event_count"]) for each in told] == [("BEGIN", None), ("END", 1)]
     assert list(of.encode(Commit(Begin(200, 0, 8), 210, 0))) == []
-
-
-def test_names() -> None:
-    assert topic_name("p.Größe.a b$😀") == "p.Gr__e.a_b___"
-    assert schema_name("p-x.1a.b", "avro") == "p_x.1a.b"
-    assert field_name("1st", "avro") == "_1st"
-    assert field_name("a_b-c", "avro_unicode") == "a_u005fb_u002dc"
-    assert quote_str('a"\\\x01😀\u2028') == '"a\\"\\\\\\u0001\\uD83D\\uDE00\u2028"'.encode()
-
-
-def test_two_columns_of_one_name_are_a_mistake_of_the_settings() -> None:
-    columns = (Column("a b", LogicalType("int4")), Column("a_b", LogicalType("int4")))
-    table = Table("public", "t", columns, (), FULL, (0, 1))
-    with pytest.raises(ConfigError, match="a_b"):
-        records(change(INSERT, None, (b"1", b"2"), table), field_name_adjustment_mode="avro")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"skipped_operations": ["x"]}, {"message_key_columns": ["t"]}, {"column_mask_with_chars": {"x": []}}],
-)
-def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, msgspec.ValidationError)):
-        msgspec.convert(wrong, FormatSettings)
