@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import Stopped, TargetError
-from cdc.events import Begin, Change, Chunk, Commit, Control, Event
-from cdc.interfaces import Batch, Mark
+from cdc.events import Chunk, Control
+from cdc.interfaces import Mark
 from cdc.lsn import END, START, Position
-from cdc.memory import ROW_OVERHEAD, MemoryPublisher, MemorySubscriber
-from cdc.schema import Column, LogicalType, Table
-
-TABLE = Table("public", "t", (Column("id", LogicalType("int4")),), primary_key=(0,), identity=(0,))
-
-
-@dataclass
-class Transport:
-    """A publisher with subscribers, and a clock that stands still."""
-
-    now: float = 0.0
-    subscribers: list[MemorySubscriber] = field(default_factory=list)
-
-    def make(self, count: int = 1, **settings: Any) -> MemoryPublisher:
-        limits = WarehouseSettings(kind="x", **{"batch_rows": 3, "max_delay": 10.0, **settings})
-        transport = TransportSettings(max_bytes=1 << 20)
-        publisher = MemoryPublisher("p", transport, [limits], clock=lambda: self.now)
-        self.subscribers = [publisher.subscriber() for _ in range(count)]
-        return publisher
+from cdc.memory import ROW_OVERHEAD
+from tests.fixtures.transport import (
+    Transport,
+    chunk,
+    commit_all,
+    eventually_waits,
+    position,
+    publish,
+    received,
+    transaction,
+)
 
 
 @pytest.fixture
@@ -45,46 +35,6 @@ def aside() -> Any:
     """Runs something in a thread; `.result()` raises what it raised."""
     with ThreadPoolExecutor() as pool:
         yield pool.submit
-
-
-def transaction(lsn: int, rows: int = 1, size: int = 10) -> list[Event]:
-    begin = Begin(lsn, lsn * 1000, lsn)
-    changes = [Change(TABLE, "c", None, (b"%d" % n,), begin, n, lsn, size) for n in range(1, rows + 1)]
-    return [begin, *changes, Commit(begin, lsn + 5, rows)]
-
-
-def chunk(position: int = 0, key: str = "copy", value: bytes = b"1") -> Chunk:
-    return Chunk(TABLE, b"1\n2\n", 2, Position(position, END), Control(key, value))
-
-
-def publish(publisher: MemoryPublisher, *events: Event) -> None:
-    for event in events:
-        publisher.publish(event)
-
-
-def received(subscriber: MemorySubscriber) -> list[Batch]:
-    """All that waits."""
-    found = []
-    while (batch := subscriber.receive(0)) is not None:
-        found.append(batch)
-    return found
-
-
-def commit_all(subscriber: MemorySubscriber) -> None:
-    for batch in received(subscriber):
-        if batch.checkpoint is not None:
-            subscriber.commit(batch)
-
-
-def position(batch: Batch) -> Position:
-    assert batch.checkpoint is not None
-    return batch.checkpoint.marks["p"].position
-
-
-def eventually_waits(future: Future[Any]) -> None:
-    """It has not ended, and does not by itself."""
-    with pytest.raises(TimeoutError):
-        future.result(0.05)
 
 
 def test_order_and_whole_transactions(transport: Transport) -> None:
