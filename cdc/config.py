@@ -15,6 +15,7 @@ from cdc.format import FormatSettings
 from cdc.settings import Settings as Settings
 
 Seconds = Annotated[float, Meta(gt=0)]
+MEMORY = "memory"  # the transport without a broker
 Count = Annotated[int, Meta(ge=1)]
 
 
@@ -50,7 +51,7 @@ class SnapshotSettings(Settings, kw_only=True, frozen=True):
 class TransportSettings(Settings, kw_only=True, frozen=True):
     """`[transport]`: what carries events from the reader to the appliers. Other kinds than memory have settings of their own."""
 
-    kind: str = "memory"
+    kind: str = MEMORY
     max_bytes: Annotated[int, Meta(ge=1 << 20)] = 64 << 20
     """Bytes of rows on their way to one warehouse; when reached, the stream waits."""
 

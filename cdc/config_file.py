@@ -16,13 +16,12 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from cdc import registry
-from cdc.config import Config, Settings, TransportSettings, WarehouseSettings
+from cdc.config import MEMORY, Config, Settings, TransportSettings, WarehouseSettings
 from cdc.config_value import Text, convert, expand, without_limits
 from cdc.errors import ConfigError
 
 DEFAULT = Path("config.toml")
 PREFIX = "CDC_"
-MEMORY = "memory"
 S = TypeVar("S", bound=Settings)
 Place = tuple[str, ...]
 

@@ -52,6 +52,15 @@ def told(cli: Cli, *arguments: str, code: int, **environ: str) -> str:
         ({"CDC_WAREHOUSES__LOCAL__PATH": "no/such/folder/w"}, EXIT_FAILED, ["no/such/folder"]),
         ({"CDC_SOURCE__CREATE": "false"}, EXIT_FAILED, ["create publication"]),
         ({"CDC_SOURCE__DSN": "host=127.0.0.1 port=1 user=x"}, EXIT_TRY_AGAIN, ["127.0.0.1:1", "refused"]),
+        (
+            {
+                "CDC_TRANSPORT__KIND": "kafka",
+                "CDC_TRANSPORT__BOOTSTRAP_SERVERS": "x:1",
+                "CDC_TRANSPORT__TOPIC_PREFIX": "x",
+            },
+            EXIT_USAGE,
+            ["kind = 'kafka' is not run by this version", 'set kind = "memory"'],
+        ),
         ({"CDC_SOURCE__DSN": "no such thing"}, EXIT_USAGE, ["[source] dsn cannot be read"]),
     ],
 )
