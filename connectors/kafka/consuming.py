@@ -106,6 +106,7 @@ class LibrdkafkaConsumer:
         self._where = settings.bootstrap_servers
         self._failure: Any = None
         self._ends: dict[Partition, int] = {}
+        self._assignments = 0
         config = clients.librdkafka_consumer(settings, group) | {"error_cb": self._reported}
         self._consumer = self._call(self._where, lambda: confluent_kafka.Consumer(config))
         self._closed = False
@@ -122,6 +123,7 @@ class LibrdkafkaConsumer:
 
     def subscribe(self, topics: Collection[str], assigned: Assigned, revoked: Revoked) -> None:
         def on_assign(consumer: Any, partitions: list[Any]) -> None:
+            self._assignments += 1
             starts = assigned([(each.topic, each.partition) for each in partitions])
             consumer.assign([self._place(partition, starts[partition]) for partition in starts])
 
@@ -147,7 +149,10 @@ class LibrdkafkaConsumer:
     def fetch(self, count: int, timeout: float) -> list[Received]:
         messages = self._call(self._where, lambda: self._consumer.consume(1, timeout))
         if messages:
-            messages += self._call(self._where, lambda: self._consumer.consume(count - 1, 0))
+            before = self._assignments
+            more = self._call(self._where, lambda: self._consumer.consume(count - 1, 0))
+            # a rebalance between the two: the first is from before, and would hide what lies between the mark and there
+            messages = messages + more if self._assignments == before else more
         if self._failure is not None:
             raise classify(self._failure, what=WHAT, where=self._where)
         records = []
@@ -183,11 +188,17 @@ class LibrdkafkaConsumer:
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def bounds(self, partition: Partition) -> tuple[int, int]:
-        place = self._place(partition, -1)
-        low, high = self._call(
-            partition[0], lambda: self._consumer.get_watermark_offsets(place, timeout=PATIENCE)
-        )
-        return low, high
+        place, until = self._place(partition, -1), time.monotonic() + PATIENCE
+        while True:
+            try:
+                found: tuple[int, int] = self._call(
+                    partition[0], lambda: self._consumer.get_watermark_offsets(place, timeout=PATIENCE)
+                )
+                return found
+            except TransportUnavailable:  # a topic that was just made is still choosing its leader
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     def topics(self) -> Mapping[str, int]:
         found = self._call(self._where, lambda: self._consumer.list_topics(timeout=PATIENCE))

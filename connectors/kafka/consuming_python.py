@@ -20,6 +20,9 @@ from connectors.kafka.failures import classify
 from connectors.kafka.heard import ear
 from connectors.kafka.settings import Settings
 
+JOINING = 2.0
+"""Seconds that a poll may take, at least, while the group is being joined. A join that ends between two polls is begun
+again by kafka-python (3.0.12, `join_group_async`), so with short polls on a busy machine it never ends."""
 ERRORS = (kafka.errors.KafkaError, OSError)
 
 
@@ -31,7 +34,7 @@ class PythonConsumer:
         self._where = settings.bootstrap_servers
         self._new: set[Any] = set()
         self._assigned: Assigned | None = None
-        self._closed = False
+        self._closed = self._joining = False
         config = clients.kafka_python_consumer(settings, group)
         config["partition_assignment_strategy"] = [RoundRobinPartitionAssignor]
         self._consumer: Any = self._call(lambda: kafka.KafkaConsumer(**config))
@@ -53,9 +56,11 @@ class PythonConsumer:
                 outer._new.update(partitions)
 
             def on_partitions_revoked(self, partitions: Any) -> None:
+                outer._joining = True
                 outer._new.difference_update(partitions)
                 revoked([(each.topic, each.partition) for each in partitions])
 
+        self._joining = True
         self._call(lambda: self._consumer.subscribe(list(topics), listener=Listener()))
 
     def assign(self, starts: Mapping[Partition, int]) -> None:
@@ -64,9 +69,11 @@ class PythonConsumer:
             self._consumer.seek(TopicPartition(*each), offset)
 
     def fetch(self, count: int, timeout: float) -> list[Received]:
-        found = self._call(lambda: self._consumer.poll(int(timeout * 1000), max_records=count))
+        patience = max(timeout, JOINING) if self._joining else timeout
+        found = self._call(lambda: self._consumer.poll(int(patience * 1000), max_records=count))
         if self._new:
-            self._place()
+            for place in self._place():
+                found.pop(place, None)  # from before: it would hide what lies between the mark and there
         return [
             Received(
                 each.topic, each.partition, record.offset, record.key, record.value, record.headers or None
@@ -75,13 +82,16 @@ class PythonConsumer:
             for record in records
         ]
 
-    def _place(self) -> None:
+    def _place(self) -> set[Any]:
+        """Put new partitions in their places, and name them."""
         assert self._assigned is not None
         new, self._new = self._new, set()
+        self._joining = False
         starts = self._assigned([(each.topic, each.partition) for each in new])
         for each, offset in starts.items():
             self._consumer.seek(TopicPartition(*each), offset)
         self._consumer.resume(*new)
+        return new
 
     def position(self, partition: Partition) -> int:
         return int(self._call(lambda: self._consumer.position(TopicPartition(*partition))))

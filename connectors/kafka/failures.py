@@ -51,11 +51,14 @@ OUT_OF_SYNC = Known(
     "see the topic's min.insync.replicas, and the brokers",
     TransportUnavailable,
 )
+ELECTING = Known("the partition is between two leaders", "it is tried again", TransportUnavailable)
 NO_MECHANISM = Known("the brokers do not offer this SASL mechanism", "see sasl_mechanism in [transport]")
 
 KNOWN: dict[int, Known] = {
     1: OUT_OF_RANGE,
     3: NO_TOPIC,
+    5: ELECTING,
+    6: ELECTING,
     7: SLOW,
     10: TOO_LARGE,
     17: Known("the topic's name is not one for Kafka", "see topic_prefix in [transport]"),

@@ -5,10 +5,8 @@ Both raise TransportError and its kin, for a record accepted earlier as well.
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
 
 import structlog
 
@@ -23,6 +21,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 KEYED = -1  # the partition that the record's key has
 WHAT = "records cannot be written"
 WAIT = 0.1
+ALL_DOWN = -187
 
 
 class Producer(Protocol):
@@ -48,30 +47,70 @@ class Producer(Protocol):
 
 def open_producer(settings: Settings) -> Producer:
     """By the settings' client."""
-    kind = LibrdkafkaProducer if settings.client == "librdkafka" else PythonProducer
-    return kind(settings)
+    if settings.client == "librdkafka":
+        return LibrdkafkaProducer(settings)
+    from connectors.kafka.producing_python import PythonProducer
+
+    return PythonProducer(settings)
+
+
+class _Reports:
+    """What librdkafka reports. It knows no producer: a circle of references would keep that alive, connected, after its close."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.failure: tuple[Any, str] | None = None
+        self.closed = False
+
+    def delivered(self, error: Any, message: Any) -> None:
+        if error is not None and self.failure is None:
+            self.failure = (error, message.topic())
+
+    def reported(self, error: Any) -> None:
+        """librdkafka connects again by itself; what that cannot mend is raised."""
+        if self.failure is None and number(error) not in PASSING:
+            self.failure = (error, self.where)
+        elif number(error) == ALL_DOWN and not self.closed:
+            log.warning("the brokers cannot be reached; records wait", brokers=self.where)
+
+    def check(self) -> None:
+        if self.closed:
+            raise Stopped("the transport was closed")
+        if self.failure is not None:
+            error, where = self.failure
+            raise classify(error, what=WHAT, where=where)
+
+
+def _gone(*_: object, **__: object) -> NoReturn:
+    raise Stopped("the transport was closed")
+
+
+class _Gone:
+    """Stands where a closed producer was."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _gone
 
 
 class LibrdkafkaProducer:
-    """confluent-kafka. Its queue is the bound; what it reports of failures waits here for the next call."""
+    """confluent-kafka. Its queue is the bound; what it reports of failures waits for the next call."""
 
     def __init__(self, settings: Settings) -> None:
         from confluent_kafka import KafkaException, Producer
 
         self._where = settings.bootstrap_servers
-        self._failure: Any = None
-        self._closed = False
         self._sent = 0
         self._timeout = settings.delivery_timeout
+        self._reports = reports = _Reports(self._where)
         config = clients.librdkafka_producer(settings)
-        config |= {"on_delivery": self._delivered, "error_cb": self._reported}
+        config |= {"on_delivery": reports.delivered, "error_cb": reports.reported}
         self._exception = KafkaException
         try:
-            self._producer = Producer(config)
+            self._producer: Any = Producer(config)
             if settings.transactional:
                 self._producer.init_transactions(settings.connect_timeout * 3)
         except KafkaException as error:
-            self._check()
+            reports.check()
             raise classify(error, what=WHAT, where=self._where) from error
         self._produce = self._producer.produce
 
@@ -81,23 +120,22 @@ class LibrdkafkaProducer:
         self._sent += 1
         if not self._sent & 1023:
             self._producer.poll(0)  # it reports only when asked
+        if self._reports.failure is not None:
+            self._reports.check()
         while True:
-            if self._failure is not None:
-                self._raise()
             try:
                 self._produce(topic, value, key, partition, headers=[*headers] if headers else None)
                 return
             except BufferError:
-                if self._closed:
-                    raise Stopped("the transport was closed") from None
                 self._producer.poll(WAIT)
+                self._reports.check()
             except self._exception as error:
                 raise classify(error, what=WHAT, where=topic) from error
 
     def flush(self) -> None:
         while self._producer.flush(WAIT):
-            self._check()
-        self._check()
+            self._reports.check()
+        self._reports.check()
 
     def begin(self) -> None:
         self._transact("begin_transaction")
@@ -109,109 +147,12 @@ class LibrdkafkaProducer:
         try:
             getattr(self._producer, method)(*arguments)
         except self._exception as error:
-            self._check()
+            self._reports.check()
             raise classify(error, what="a Kafka transaction has failed", where=self._where) from error
 
-    def _check(self) -> None:
-        if self._failure is not None:
-            self._raise()
-        if self._closed:
-            raise Stopped("the transport was closed")
-
-    def _raise(self) -> None:
-        error, where = self._failure
-        raise classify(error, what=WHAT, where=where)
-
-    def _delivered(self, error: Any, message: Any) -> None:
-        if error is not None and self._failure is None and not self._closed:
-            self._failure = (error, message.topic())
-
-    def _reported(self, error: Any) -> None:
-        """librdkafka connects again by itself; what that cannot mend is raised."""
-        if self._failure is None and number(error) not in PASSING and not self._closed:
-            self._failure = (error, self._where)
-        elif number(error) == -187:  # all brokers are down
-            log.warning("the brokers cannot be reached; records wait", brokers=self._where)
-
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        """Its last reference goes with this, or with the call that another thread is in: then it disconnects."""
+        if not self._reports.closed:
+            self._reports.closed = True
             self._producer.purge(in_queue=True, in_flight=True, blocking=False)
-
-
-class PythonProducer:
-    """kafka-python. It has no bound of its own, so the bytes on their way are counted here."""
-
-    def __init__(self, settings: Settings) -> None:
-        import kafka
-        import kafka.errors
-
-        self._where = settings.bootstrap_servers
-        self._max_bytes = settings.max_bytes
-        self._timeout = settings.delivery_timeout
-        self._failure: BaseException | None = None
-        self._closed = False
-        self._sent = self._done = 0  # bytes; each is written by one thread only
-        self._error = (kafka.errors.KafkaError, OSError)
-        try:
-            self._producer = kafka.KafkaProducer(**clients.kafka_python_producer(settings))
-            if settings.transactional:
-                self._producer.init_transactions()
-        except self._error as error:
-            raise classify(error, what=WHAT, where=self._where) from error
-
-    def send(
-        self, topic: str, value: bytes | None, key: bytes | None, headers: Headers, partition: int = KEYED
-    ) -> None:
-        size = len(value or b"") + len(key or b"") + 100
-        while self._sent - self._done > self._max_bytes:
-            self._check()
-            time.sleep(0.01)
-        self._check()
-        self._sent += size
-        where = None if partition == KEYED else partition
-        self._call(topic, lambda: self._send(topic, value, key, headers, where, size))
-
-    def _send(
-        self, topic: str, value: Any, key: Any, headers: Headers, partition: int | None, size: int
-    ) -> None:
-        future = self._producer.send(topic, value, key, [*headers], partition)
-        future.add_callback(lambda _: self._arrived(size))
-        future.add_errback(self._failed)
-
-    def _arrived(self, size: int) -> None:
-        self._done += size
-
-    def _failed(self, error: BaseException) -> None:
-        self._failure = self._failure or error
-
-    def flush(self) -> None:
-        self._call(self._where, lambda: self._producer.flush(timeout=self._timeout + 30))
-        self._check()
-
-    def begin(self) -> None:
-        self._call(self._where, self._producer.begin_transaction)
-
-    def commit(self) -> None:
-        self._call(self._where, self._producer.commit_transaction)
-        self._check()
-
-    def _call(self, where: str, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except self._error as error:
-            self._check()
-            raise classify(error, what=WHAT, where=where) from error
-
-    def _check(self) -> None:
-        if self._closed:
-            raise Stopped("the transport was closed")
-        if self._failure is not None:
-            error = classify(self._failure, what=WHAT, where=self._where)
-            raise error from self._failure
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            with contextlib.suppress(*self._error):  # what is not flushed is not waited for
-                self._producer.close(timeout=0)
+            self._producer, self._produce = _Gone(), _gone

@@ -7,4 +7,5 @@ pytest.register_assert_rewrite(
     "cdc.testing.contract_rows",
     "cdc.testing.targets",
     "cdc.testing.transport_contract",
+    "cdc.testing.transports",
 )

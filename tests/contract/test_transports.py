@@ -10,7 +10,8 @@ import pytest
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.interfaces import Publisher, Subscriber
 from cdc.memory import MemoryPublisher
-from cdc.testing.transport_contract import Sink, Transport, TransportContract
+from cdc.testing.transport_contract import TransportContract
+from cdc.testing.transports import Sink, Transport
 from connectors.kafka import Settings
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.subscriber import KafkaSubscriber
