@@ -11,15 +11,22 @@ import re
 
 from cdc.format import FormatSettings
 from cdc.schema import Column
-from cdc.wire.json_text import FALSE, TRUE, quote, quote_str
+from cdc.wire.json_text import FALSE, TRUE, quote_str
 from cdc.wire.lane import Lane
 from cdc.wire.lanes import FIRST_OWN_OID, NAME_OID
 from cdc.wire.numbers import java_double, rescaled, unscaled
+from cdc.wire.times import INFINITE_US, LONGEST, SHORTEST
 
 _CALL = re.compile(r"[(]?[A-Za-z0-9_.]+\((?:.+(?:, ?.+)*)?\)")
-_QUOTED = re.compile(r"'(.*?)'", re.DOTALL)
+_QUOTED = re.compile(r"'(.*?)'")  # not over the end of a line
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _CURRENT = {"current_timestamp", "current_time", "current_date", "localtime", "localtimestamp"}
+_EXTREMES: dict[str, tuple[bytes, bytes]] = {
+    "Date": (b"-170999002", b"169560311"),
+    "MicroTimestamp": (b"%d" % SHORTEST, b"%d" % (LONGEST + 999_999 - (1 << 64))),
+    "IsoDate": (b'"-999999999-01-01Z"', b'"+999999999-12-31Z"'),
+    "IsoTimestamp": (b'"-999999999-01-01T00:00:00Z"', b'"+999999999-12-31T23:59:59.999999999Z"'),
+}
 _LIMITS = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
 
 # What stands for a call, by kind; a kind that is not here has no default in a schema.
@@ -83,7 +90,15 @@ def _written(literal: str, column: Column, lane: Lane, settings: FormatSettings)
         return _numeric(literal, column, lane, settings)
     if kind in ("bit", "varbit"):
         return None if literal.strip("01") else lane.convert(cell)
+    if cell in INFINITE_US:
+        return _infinite(cell, lane)
     return lane.convert(_as_the_server_prints(cell, kind))
+
+
+def _infinite(cell: bytes, lane: Lane) -> bytes | None:
+    """Here infinity is the last moment that Java knows, cut to the type's bits; where that fails, there is no default."""
+    first, last = _EXTREMES.get(lane.schema.name.rpartition(".")[2], (None, None))
+    return last if cell == b"infinity" else first
 
 
 def _as_the_server_prints(cell: bytes, kind: str) -> bytes:
@@ -103,15 +118,13 @@ def _float(literal: str, *, single: bool) -> bytes | None:
 
 def _numeric(literal: str, column: Column, lane: Lane, settings: FormatSettings) -> bytes | None:
     """In the column's scale. A struct cannot be a default, so a numeric without scale has none under `precise`."""
-    mode, scale = settings.decimal_handling_mode, column.type.scale
+    scale = column.type.scale
     if not re.fullmatch(r"[+-]?\d+(?:\.\d+)?", literal):
         return None
-    if mode == "double":
-        return lane.convert(literal.encode())
-    if scale is None:
-        value, has = unscaled(literal.encode())
-        return None if mode == "precise" else quote(_plain(value, has))
     value, has = unscaled(literal.encode())
+    if scale is None:
+        precise = settings.decimal_handling_mode == "precise"
+        return None if precise else lane.convert(_plain(value, has))
     wanted = rescaled(value, has, scale)
     return None if wanted is None else lane.convert(_plain(wanted, scale))
 

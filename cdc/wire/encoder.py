@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from cdc.events import Change, Chunk, Commit, Message, Truncate
+from cdc.events import Begin, Change, Chunk, Commit, Message, Truncate
 from cdc.format import FormatSettings
 from cdc.lsn import Lsn
 from cdc.schema import Table
@@ -19,7 +19,7 @@ from cdc.wire.connect_schema import wrapped
 from cdc.wire.envelope import heartbeat_schemas, message_schemas
 from cdc.wire.forms import form_of
 from cdc.wire.headers import context_headers
-from cdc.wire.json_text import quote_str
+from cdc.wire.json_text import NULL, quote_str
 from cdc.wire.moment import Moment
 from cdc.wire.names import Topics, matcher
 from cdc.wire.plan import Plan
@@ -32,6 +32,8 @@ from cdc.wire.transactions import Transactions
 Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
 
+MESSAGES = "message"
+"""Under this name messages are counted in transaction metadata. Debezium has the address of a Java object there."""
 CLOCK_EVERY = 64  # rows; within them `ts_ms` stands still
 
 
@@ -68,6 +70,7 @@ class Encoder:
         self._handlers: dict[type, Callable[[Any], Iterable[Record]]] = {
             Truncate: self._truncate,
             Message: self._message,
+            Begin: self._transactions.begun,
             Commit: self._commit,
             Chunk: self._chunk,
         }
@@ -81,7 +84,7 @@ class Encoder:
     def encode(self, event: object) -> Iterable[Record]:
         """The records of an event, in their order; those of a snapshot's chunk are made as they are taken.
 
-        `Begin`, `Control` and `Idle` give none. A table's schema comes before its first record.
+        `Control` and `Idle` give none, `Begin` only with transaction metadata. A table's schema comes before its first record.
         """
         if type(event) is Change:
             of = self._tables.get(event.table)
@@ -112,14 +115,14 @@ class Encoder:
         self._ticks = CLOCK_EVERY
         if change.begin is not of.begin:
             of.enter(change.begin, self._last_commit)
-        return [*schema, *self._transactions.begun(change.begin, change.lsn), *of.change(change)]
+        return [*schema, *of.change(change)]
 
     def _truncate(self, event: Truncate) -> Iterable[Record]:
         of = self._tables.get(event.table) or self._table(event.table)
         of.enter(event.begin, self._last_commit)
         self._moment.set(self._clock())
         schema = self._schema(of)
-        return [*schema, *self._transactions.begun(event.begin, event.lsn), *of.truncate(event)]
+        return [*schema, *of.truncate(event)]
 
     def _chunk(self, chunk: Chunk) -> Iterator[Record]:
         table = chunk.table
@@ -153,9 +156,10 @@ class Encoder:
         ordinal = b"%d" % message.ordinal if self.settings.exact else b""
         source = b"%b%b%b%b%b%b}" % (before, lsn, between, lsn, behind, ordinal)
         prefix, content = quote_str(message.prefix), b64encode(message.content)
-        value = b'{"op":"m",%b,%b,"transaction":null,"message":{"prefix":%b,"content":"%b"}}' % (
+        value = b'{"op":"m",%b,%b,"transaction":%b,"message":{"prefix":%b,"content":"%b"}}' % (
             self._moment.times.partition(b",")[0],
             source,
+            self._transactions.block(MESSAGES, begin, message.lsn) if begin else NULL,
             prefix,
             content,
         )
@@ -165,7 +169,7 @@ class Encoder:
         record = Record(
             self.topics.message, key.join(self._message_key), value.join(self._message_value), headers
         )
-        return [*(self._transactions.begun(begin, message.lsn) if begin else ()), record]
+        return (record,)
 
     def _wants(self, prefix: str) -> bool:
         if self.settings.message_prefix_include_list:

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cdc.errors import ValueRefused
+from cdc.format import FormatSettings
 from cdc.wire.connect_schema import STRING, ConnectType
 from cdc.wire.json_text import NULL, quote
 
@@ -38,3 +40,13 @@ def text(schema: ConnectType = STRING, *, unsent: bytes = NULL) -> Lane:
 
 def as_is(cell: bytes) -> bytes:
     return cell
+
+
+def no_form(what: str, rule: str, settings: FormatSettings) -> bytes:
+    """A value that the setting's form cannot hold: Debezium writes null and says so in its log, ours is refused."""
+    if settings.exact:
+        mode = getattr(settings, rule)
+        raise ValueRefused(
+            what, rule=rule, why=f"{mode!r} has no form for it", hint=f"choose another [format] {rule}"
+        )
+    return NULL

@@ -48,6 +48,8 @@ def lane_of(column: Column, settings: FormatSettings) -> Lane | None:
     known = kind != "range" if own else builtin  # a range type of its own is not one of Debezium's
     if kind == "array":
         return lanes_arrays.debezium(column, settings, lambda of: element_lane(of, settings))
+    if lanes_arrays.is_isbn(column):
+        return text(unsent=quote_str(settings.unavailable_value_placeholder))
     lane = element_lane(column.type, settings) if known else None
     return lane or (
         lanes_binary.unknown(column.type, settings) if settings.include_unknown_datatypes else None

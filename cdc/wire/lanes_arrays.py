@@ -16,9 +16,20 @@ from cdc.schema import Column, LogicalType
 from cdc.wire import lanes_binary
 from cdc.wire.connect_schema import STRING, array
 from cdc.wire.json_text import NULL, quote, quote_str
-from cdc.wire.lane import Convert, Lane
+from cdc.wire.lane import Convert, Lane, text
 from cdc.wire.pgtext import Element, is_plain, parse_array
 from cdc.wire.times import DAY_US, time_text, time_us
+
+OWN_KINDS = {
+    "enum",
+    "citext",
+    "hstore",
+    "ltree",
+    "geometry",
+    "geography",
+    "vector",
+    "halfvec",
+}  # arrays with OIDs of their own
 
 ElementLane = Callable[[LogicalType], Lane | None]
 
@@ -43,7 +54,10 @@ def debezium(column: Column, settings: FormatSettings, lane_of: ElementLane) -> 
         return lane and Lane(lane.schema, lambda _: NULL, zero=lane.zero)
     builtin = 0 < oid < 16384
     known = {"text": not builtin or oid in TEXT_OIDS, "oid": not builtin or oid in OID_OIDS}.get(kind, True)
-    element, strict = (lane_of(of) if known else None), kind in STRICT
+    of_domain = not builtin and oid and column.type_name.endswith("[]") and kind not in OWN_KINDS
+    element, strict = (lane_of(of) if known and not of_domain else None), kind in STRICT
+    if is_isbn(column):
+        element, strict = text(unsent=NULL), True
     if element is None:
         if not settings.include_unknown_datatypes:
             return None
@@ -55,6 +69,11 @@ def debezium(column: Column, settings: FormatSettings, lane_of: ElementLane) -> 
         zero=b"[]",
         unsent=_placeholder(of, settings),
     )
+
+
+def is_isbn(column: Column) -> bool:
+    """The one type of the extension isn that Debezium knows."""
+    return column.type_name.removesuffix("[]").rpartition(".")[2] == "isbn"
 
 
 def _convert(of: LogicalType, convert: Convert, *, strict: bool, nested: bool) -> Convert:
@@ -77,14 +96,14 @@ def _convert(of: LogicalType, convert: Convert, *, strict: bool, nested: bool) -
 
 
 def _in_java(kind: str, convert: Convert) -> Convert:
-    """Times of day in an array pass through java.sql.Time, which counts milliseconds and wraps at midnight."""
+    """Times of day in an array pass through java.sql.Time: milliseconds, those with a zone seconds, and no 24:00."""
     if kind == "time":
         return lambda element: convert(time_text(time_us(element) % DAY_US // 1000 * 1000))
     if kind == "timetz":
 
         def zoned(element: bytes) -> bytes:
             at = max(element.find(b"+"), element.find(b"-"))
-            return convert(time_text(time_us(element[:at]) // 1000 * 1000) + element[at:])
+            return convert(element[:at].partition(b".")[0] + element[at:])
 
         return zoned
     return convert

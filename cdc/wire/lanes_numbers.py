@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cdc.errors import ValueRefused
 from cdc.format import FormatSettings
 from cdc.schema import LogicalType
 from cdc.wire.connect_schema import (
@@ -17,8 +16,8 @@ from cdc.wire.connect_schema import (
     ConnectType,
     decimal,
 )
-from cdc.wire.json_text import NULL, quote, quote_str
-from cdc.wire.lane import Convert, Lane, as_is
+from cdc.wire.json_text import quote, quote_str
+from cdc.wire.lane import Convert, Lane, as_is, no_form
 from cdc.wire.numbers import (
     SPECIAL,
     decimal_as_double,
@@ -33,6 +32,7 @@ from cdc.wire.numbers import (
 INTEGERS = {"int2": INT16, "int4": INT32, "int8": INT64, "oid": INT64}
 JAVA_SPECIAL = {b"NaN": b"NAN", b"Infinity": b"POSITIVE_INFINITY", b"-Infinity": b"NEGATIVE_INFINITY"}
 MONEY_SCALE = 2
+NOT_FINITE = "a numeric is NaN or infinite"
 
 
 def integer(of: LogicalType, _settings: FormatSettings) -> Lane:
@@ -69,7 +69,7 @@ def _variable(settings: FormatSettings) -> Convert:
 
     def convert(cell: bytes) -> bytes:
         if cell in SPECIAL:
-            return _no_form(settings)
+            return no_form(NOT_FINITE, "decimal_handling_mode", settings)
         value, scale = unscaled(cell)
         if not settings.exact:
             value, scale = stripped(value, scale)
@@ -81,7 +81,7 @@ def _variable(settings: FormatSettings) -> Convert:
 def _fixed(scale: int, settings: FormatSettings) -> Convert:
     def convert(cell: bytes) -> bytes:
         if cell in SPECIAL:
-            return _no_form(settings)
+            return no_form(NOT_FINITE, "decimal_handling_mode", settings)
         value, has = unscaled(cell)
         wanted = value if has == scale else rescaled(value, has, scale)
         if wanted is None:
@@ -89,18 +89,6 @@ def _fixed(scale: int, settings: FormatSettings) -> Convert:
         return b'"%b"' % unscaled_base64(wanted)
 
     return convert
-
-
-def _no_form(settings: FormatSettings) -> bytes:
-    """NaN and the infinities have no Connect Decimal: Debezium writes null and says so in its log."""
-    if settings.exact:
-        raise ValueRefused(
-            "a numeric is NaN or infinite",
-            rule="decimal_handling_mode",
-            why='"precise" has no form for it',
-            hint='[format] decimal_handling_mode = "string" has',
-        )
-    return NULL
 
 
 def money(_of: LogicalType, settings: FormatSettings) -> Lane:

@@ -6,7 +6,7 @@ from cdc.format import FormatSettings
 from cdc.schema import LogicalType
 from cdc.wire import intervals
 from cdc.wire.connect_schema import INT32, INT64, STRING, ConnectType, semantic
-from cdc.wire.lane import Form, Lane
+from cdc.wire.lane import Form, Lane, no_form
 from cdc.wire.times import (
     INFINITE_DAYS,
     INFINITE_US,
@@ -91,6 +91,8 @@ def timestamp(of: LogicalType, settings: FormatSettings) -> Lane:
                 return b"%d" % (LONGEST if cell == b"infinity" else SHORTEST)
             return b"%d" % (INFINITE_US[cell] * per_second // SECOND_US)
         us = timestamp_us(cell)
+        if per_second == NANOS and not SHORTEST <= us * 1000 <= LONGEST:
+            return no_form("a timestamp has more nanoseconds than a long", "time_precision_mode", settings)
         return b"%d" % (us // 1000 if per_second == MILLIS else wrapped_units(us, per_second))
 
     return Lane(schema, convert, zero=b"0")

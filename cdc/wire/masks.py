@@ -11,12 +11,14 @@ import msgspec
 from cdc.format import FormatSettings
 from cdc.schema import Column, Table
 from cdc.wire.connect_schema import ConnectType
-from cdc.wire.json_text import quote
+from cdc.wire.json_text import NULL, quote
 from cdc.wire.lane import Lane
 from cdc.wire.lanes import is_string
 from cdc.wire.names import matcher
 
 UNLIMITED = 2_147_483_647
+LENGTHS = {"bool": 1, "int2": 5, "int4": 10, "oid": 10, "int8": 19, "float4": 8, "float8": 17, "date": 13}
+"""What JDBC calls the length of a column that has none; of most it is unlimited."""
 
 
 class Masked(msgspec.Struct, frozen=True):
@@ -43,13 +45,18 @@ def masked(table: Table, column: Column, lane: Lane, settings: FormatSettings) -
 
 
 def length_of(column: Column) -> int:
-    return column.type.length or UNLIMITED
+    of = column.type
+    return of.length or (of.precision if of.kind == "numeric" else None) or LENGTHS.get(of.kind, UNLIMITED)
 
 
 def _cut(column: Column, lane: Lane, length: int) -> Lane:
     """Text to so many UTF-16 units, bytes to so many bytes."""
-    if length_of(column) <= length or lane.schema.type not in ("string", "bytes"):
+    if length_of(column) <= length:
         return lane
+    if lane.schema.type not in ("string", "bytes"):
+        return msgspec.structs.replace(
+            _altered(lane, lane.convert, truncateLength=str(length)), form=lane.form
+        )
     inner = lane.convert
     convert: Callable[[bytes], bytes]
     if lane.schema.type == "bytes":
@@ -63,8 +70,8 @@ def _cut(column: Column, lane: Lane, length: int) -> Lane:
     else:
 
         def convert(cell: bytes) -> bytes:
-            text: str = msgspec.json.decode(inner(cell))
-            return quote(_prefix(text.encode(), length))
+            text: str | None = msgspec.json.decode(inner(cell))
+            return NULL if text is None else quote(_prefix(text.encode(), length))
 
     return _altered(lane, convert, truncateLength=str(length))
 
@@ -91,6 +98,8 @@ def _hashed(column: Column, lane: Lane, algorithm: str, salt: bytes) -> Lane:
     length = length_of(column)
 
     def convert(cell: bytes) -> bytes:
+        if lane.convert(cell) == NULL:
+            return NULL
         return b'"%b"' % hashlib.new(name, salt + cell).hexdigest()[:length].encode()
 
     return _altered(lane, convert, masked="true")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
+from decimal import Decimal
 from functools import lru_cache
 
 from cdc.wire.java_digits import double_digits, float_digits
@@ -24,16 +25,23 @@ def unscaled_base64(value: int) -> bytes:
 def unscaled(text: bytes) -> tuple[int, int]:
     """b'-1.50' → (-150, 2): the digits, and how many of them follow the point."""
     whole, _, fraction = text.partition(b".")
-    return int(whole + fraction), len(fraction)
+    digits = whole + fraction
+    # of more digits than Python likes to convert, Decimal makes the same number
+    value = int(digits) if len(digits) < 4000 else int(Decimal(digits.decode()))
+    return value, len(fraction)
 
 
 def decimal_text(encoded: bytes, scale: int) -> bytes:
     """The inverse: base64 of the unscaled value to plain text."""
     value = int.from_bytes(b64decode(encoded), "big", signed=True)
     if scale <= 0:
-        return b"%d" % (value * 10**-scale)
-    digits = b"%0*d" % (scale + 1, abs(value))
+        return _int_text(value * 10**-scale)
+    digits = _int_text(abs(value)).rjust(scale + 1, b"0")
     return b"%b%b.%b" % (b"-" if value < 0 else b"", digits[:-scale], digits[-scale:])
+
+
+def _int_text(value: int) -> bytes:
+    return b"%d" % value if value.bit_length() < 13_000 else f"{Decimal(value):f}".encode()
 
 
 def rescaled(value: int, scale: int, wanted: int) -> int | None:
@@ -74,7 +82,10 @@ def java_double(text: bytes, *, single: bool = False) -> bytes:
 
 def decimal_as_double(text: bytes) -> bytes:
     """A numeric's text as Java prints the double nearest to it."""
-    return java_double(text if text in SPECIAL else repr(float(text)).encode())
+    value = float(text)
+    if text in SPECIAL or value in (float("inf"), float("-inf")):
+        return b'"%b"' % (text if text in SPECIAL else b"Infinity" if value > 0 else b"-Infinity")
+    return java_double(repr(value).encode())
 
 
 def money_text(text: bytes) -> bytes:

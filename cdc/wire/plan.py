@@ -48,6 +48,8 @@ class Plan:
         self.old_rows = RowWriter(self.value_fields, width, omit=omit, known=identity)
         self.omits = omit
         self.has_key = bool(key_fields)
+        self.key_needs_words = any(field.type.name.startswith("org.apache.") for field in key_schema)
+        """Fields of the key that a header shows otherwise than as JSON."""
         self.key_indexes = tuple(field.index for field in key_fields)
         self.keys = RowWriter(key_fields, width, omit=False)
         key_json = schema_json(ConnectField(self.key_type))

@@ -27,12 +27,12 @@ class Transactions:
         self._total = 0
         self._per_table: dict[str, int] = {}
 
-    def begun(self, begin: Begin, lsn: Lsn) -> list[Record]:
-        """The record of a transaction's begin, once it has an event."""
-        if not self.on or begin is self._begin:
+    def begun(self, begin: Begin) -> list[Record]:
+        """The record of a transaction's begin."""
+        if not self.on:
             return []
         self._begin, self._total, self._per_table = begin, 0, {}
-        return [self._record(b"BEGIN", begin, lsn, NULL, NULL)]
+        return [self._record(b"BEGIN", begin, begin.commit_lsn, NULL, NULL)]
 
     def block(self, table: str, begin: Begin, lsn: Lsn) -> bytes:
         """The block of one data event, which it counts."""
