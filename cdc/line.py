@@ -26,7 +26,7 @@ from cdc.lsn import Lsn, Position, format_lsn
 from cdc.meeting import meet
 from cdc.memory import MemoryPublisher, MemorySubscriber
 from cdc.origin import check_origin, unseen
-from cdc.progress import Progress, decode_progress
+from cdc.progress import Progress, copied, decode_progress, encode_progress
 from cdc.reader import Finish, Reader
 from cdc.source.capture import Capture
 from cdc.source.snapshot import ShownAlready, SnapshotJob
@@ -75,6 +75,7 @@ class Line:
                 publisher,
                 origin=capture.origin,
                 start=slot.confirmed_lsn,
+                unseen=capture.unseen,
                 flush_interval=self._config.source.flush_interval,
                 published=self._book.published,
                 drained=self._book.drained,
@@ -86,6 +87,7 @@ class Line:
             applied = max(_position(state, capture).commit_lsn for state in states.values())
             snapshot = self._copying(reader, capture, controls, applied, stop)
             opened.callback(snapshot.close)
+            reader.skips.append(snapshot)
             reader.submit(snapshot)
             if self._until != "stopped":
                 lsn = capture.current_lsn() if self._until == "caught_up" else 0
@@ -175,9 +177,15 @@ class Line:
         applied: Lsn,
         stop: threading.Event,
     ) -> SnapshotJob:
-        """The job that copies what is not yet copied."""
+        """The job that copies what is not yet copied.
+
+        Of a table whose changes go by meanwhile, no warehouse may keep a record of its copy: neither of one that is not captured
+        any more, nor of one that is copied again because another warehouse lacks it.
+        """
         copy = self._config.snapshot.mode == "initial"
         todo = {}
+        for name in copied(controls).difference(map(str, capture.oids)):
+            reader.publisher.publish(encode_progress(name, Progress()))
         for table, oid in capture.oids.items():
             progress = decode_progress(controls, str(table))
             if not progress.is_of(oid):
@@ -188,6 +196,8 @@ class Line:
                 reader.skips.append(ShownAlready(str(table), progress))
             if copy and not progress.done:
                 todo[table] = progress
+                if progress.after is None:
+                    reader.publisher.publish(encode_progress(str(table), Progress()))
         return SnapshotJob(
             capture,
             todo,

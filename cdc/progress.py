@@ -46,6 +46,12 @@ def encode_progress(table: str, progress: Progress) -> Control:
     return Control(CONTROL_PREFIX + table, msgspec.json.encode(progress))
 
 
+def copied(controls: Mapping[str, bytes]) -> set[str]:
+    """The tables of which a warehouse holds a copy, or the beginning of one."""
+    names = {key.removeprefix(CONTROL_PREFIX) for key in controls if key.startswith(CONTROL_PREFIX)}
+    return {name for name in names if decode_progress(controls, name) != Progress()}
+
+
 class Ahead:
     """For an applier: up to which LSN its tables may be ahead of the stream, because a copy was."""
 

@@ -56,6 +56,7 @@ class Reader:
         origin: Origin,
         start: Lsn,
         flush_interval: float,
+        unseen: set[int] | None = None,
         published: Callable[[Commit], None] = lambda _: None,
         drained: Callable[[Lsn], None] = lambda _: None,
         forget: Callable[[set[int]], None] = lambda _: None,
@@ -68,7 +69,7 @@ class Reader:
         """Every transaction whose commit is below has been published, by this run or an earlier one."""
         self.confirmed: Lsn = start
         self.idle = False
-        self.xids: set[int] = set()
+        self.xids: set[int] = set() if unseen is None else unseen
         """Transactions published that other sessions may not see yet; `forget` drops those that they do."""
         self.skips: list[Skip] = []
         self._origin = origin

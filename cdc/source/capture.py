@@ -30,9 +30,11 @@ from cdc.source.publication import TableName
 from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
+from cdc.tables import TableFacts
 
 SNAPSHOT = "select pg_current_snapshot()::text"
-SEEN_WITHIN = 10.0  # seconds that a look-up waits for a commit that other sessions do not see yet
+SEEN_WITHIN = 10.0  # seconds to wait for a commit that other sessions do not see yet
+RETRY_SECONDS = 0.01
 
 
 class Capture:
@@ -44,6 +46,8 @@ class Capture:
         self.where = connect.where(settings)
         self.tables: list[TableName] = []
         self.oids: dict[TableName, int] = {}
+        self.unseen: set[int] = set()
+        """Transactions that the stream has given and other sessions may not see yet; the reader's."""
         self.origin = Origin(0, "", settings.slot)
 
     def __enter__(self) -> Self:
@@ -111,7 +115,19 @@ class Capture:
         if not is_captured(self._settings, relation.schema, relation.name):
             return None
         what = f"cannot describe table {relation.schema}.{relation.name}"
-        return self._side.run(what, lambda connection: self.catalog(connection).describe(relation, types))
+        return self._side.run(what, lambda connection: self._described(connection, relation, types, what))
+
+    def _described(
+        self, connection: Connection, relation: RelationMessage, types: Mapping[int, TypeMessage], what: str
+    ) -> Table:
+        """The catalog may be ahead of the stream, but where it lacks what a relation has, it may be behind: then wait."""
+        catalog = self.catalog(connection)
+        deadline = time.monotonic() + SEEN_WITHIN
+        while not bears_out(catalog.facts(relation.oid), relation) and not self._sees(
+            connection, self.unseen
+        ):
+            self._wait(deadline, what, "the transaction that altered the table")
+        return catalog.describe(relation, types)
 
     @contextmanager
     def lookup(self) -> Iterator[Lookup]:
@@ -131,18 +147,25 @@ class Capture:
         self, connection: Connection, table: Table, keys: Sequence[Key], xids: Collection[int]
     ) -> list[Row]:
         deadline = time.monotonic() + SEEN_WITHIN
-        while time.monotonic() < deadline:
+        while True:
             with connection.transaction():
                 connection.execute("set transaction isolation level repeatable read, read only")
-                if Snapshot.parse(_one(connection, SNAPSHOT)).shows_all(xids):
+                if self._sees(connection, xids):
                     return list(select_rows(connection, table, keys))
-            time.sleep(0.01)
-        raise SourceUnavailable(
-            f"cannot look up rows of {table.full_name}",
-            why="the transaction that changed them is not visible to other sessions yet",
-            hint="it waits for a synchronous standby: see synchronous_standby_names and pg_stat_replication",
-            where=self.where,
-        )
+            self._wait(
+                deadline, f"cannot look up rows of {table.full_name}", "the transaction that changed them"
+            )
+
+    def _sees(self, connection: Connection, xids: Collection[int]) -> bool:
+        return Snapshot.parse(_one(connection, SNAPSHOT)).shows_all(xids)
+
+    def _wait(self, deadline: float, what: str, who: str) -> None:
+        """Before looking again for a commit that the stream has given and this session does not see."""
+        if time.monotonic() > deadline:
+            why = f"{who} is not visible to other sessions yet"
+            hint = "it waits for a synchronous standby: see synchronous_standby_names and pg_stat_replication"
+            raise SourceUnavailable(what, why=why, hint=hint, where=self.where)
+        time.sleep(RETRY_SECONDS)
 
     def current_lsn(self) -> Lsn:
         """What other sessions see by now commits below; the stream will reach it."""
@@ -152,6 +175,14 @@ class Capture:
         """Drop the transactions that every snapshot from now on shows."""
         shown = self._side.run("cannot ask for a snapshot", lambda connection: _one(connection, SNAPSHOT))
         Snapshot.parse(shown).forget_shown(xids)
+
+
+def bears_out(facts: TableFacts | None, relation: RelationMessage) -> bool:
+    """Has the catalog all that the stream says of a relation?"""
+    if facts is None or facts.replica_identity != relation.replica_identity:
+        return False
+    known = {(column.name, column.type_oid, column.typmod) for column in facts.columns}
+    return known >= {(column.name, column.type_oid, column.typmod) for column in relation.columns}
 
 
 def _one(connection: Connection, query: str) -> str:

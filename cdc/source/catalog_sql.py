@@ -14,7 +14,7 @@ CANDIDATES = """
 # The columns of an index that are its key, in its order; INCLUDE columns are not.
 RELATION = """
     with keys as (
-        select i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident,
+        select i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indimmediate,
                i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
                and not exists (select from pg_attribute a where a.attrelid = i.indrelid
                                and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull) as
@@ -25,7 +25,7 @@ RELATION = """
                      names
         from pg_index i)
     select c.oid, n.nspname::text, c.relname::text, c.relkind, c.relreplident,
-           coalesce((select names from keys where indrelid = c.oid and indisprimary), '{}'),
+           coalesce((select names from keys where indrelid = c.oid and indisprimary and indimmediate), '{}'),
            coalesce((select names from keys where indrelid = c.oid and indisreplident), '{}'),
            coalesce((select names from keys where indrelid = c.oid and choosable and not indisprimary
                      order by cardinality(names), indexrelid limit 1), '{}')

@@ -67,6 +67,8 @@ class ShownAlready:
 class SnapshotJob:
     """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
 
+    Changes of tables that it has not begun are left out (it is a `cdc.reader.Skip`, too): their copies will show them.
+
     Each goes on behind the last chunk of its durable progress. Nothing is copied before the stream has passed `not_before`,
     which is where the warehouses are: what they have applied already they do not apply again, so it must not be taken back
     by an older picture.
@@ -95,6 +97,13 @@ class SnapshotJob:
         self._begun = ""
         self._progress = dict(tables)
         self._todo = list(tables)
+        self._unbegun = {str(name) for name, progress in tables.items() if progress.after is None}
+
+    def covers(self, event: Change | Truncate) -> bool:
+        return event.table.full_name in self._unbegun
+
+    def over(self, position: Position) -> bool:  # noqa: ARG002
+        return not self._unbegun
 
     @property
     def complete(self) -> bool:
@@ -142,7 +151,7 @@ class SnapshotJob:
                 shown.forget_shown(reader.xids)
                 table = self._capture.catalog(connection).table(*name)
                 if not progress.is_of(table.oid):
-                    progress = self._progress[name] = Progress()
+                    progress = self._progress[name] = Progress()  # it was made anew under its name
                 progress.oid = table.oid
                 self._begin(connection, table, progress)
                 where = (connection, reader.publisher, reader.position)
@@ -152,6 +161,7 @@ class SnapshotJob:
                 else:
                     copy.whole(shown)
                     reader.skips.append(ShownAlready(full_name, progress))
+                self._unbegun.discard(full_name)
         except SourceError as error:
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
                 return False  # somebody alters the table: look again after some streaming

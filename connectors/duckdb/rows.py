@@ -58,13 +58,7 @@ class Columns:
                 pa.string()
             )  # twice as fast as string at once; the cast checks UTF-8
         except pa.ArrowInvalid:
-            raise ValueRefused(
-                "text is not UTF-8",
-                rule="encoding",
-                why="the source's database has the encoding SQL_ASCII, which lets anything in",
-                hint="mend those rows in the source, or leave the column out by [source] exclude_columns",
-                where=f"{self.plan.table.full_name}.{self.plan.table.columns[index].name}",
-            ) from None
+            raise _not_utf8(f"{self.plan.table.full_name}.{self.plan.table.columns[index].name}") from None
 
     def _taken_apart(self, index: int, cells: Sequence[Cell], take: Any) -> list[Any]:
         taken: list[Any] = []
@@ -81,26 +75,43 @@ class Columns:
     def add_csv(self, data: bytes) -> None:
         """All columns of a chunk (see `cdc.events.Chunk`)."""
         names = [f"c{index}" for index in range(len(self.plan.columns))]
-        parsed = csv.read_csv(
-            pa.py_buffer(data),
-            read_options=csv.ReadOptions(
-                column_names=names, use_threads=False, block_size=min(len(data) + 1, MAX_BLOCK)
-            ),
-            parse_options=csv.ParseOptions(
-                newlines_in_values=True, double_quote=True, escape_char=False, ignore_empty_lines=False
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
+        try:
+            parsed = _read_csv(data, names)
+        except pa.ArrowInvalid:
+            raise _not_utf8(self.plan.table.full_name) from None
         for index, (name, column) in enumerate(zip(names, parsed.columns, strict=True)):
             if self.plan.columns[index].array:
                 self.add_cells(index, column.cast(pa.binary()).to_pylist())
             else:
                 self.add(name, column)
+
+
+def _read_csv(data: bytes, names: list[str]) -> pa.Table:
+    return csv.read_csv(
+        pa.py_buffer(data),
+        read_options=csv.ReadOptions(
+            column_names=names, use_threads=False, block_size=min(len(data) + 1, MAX_BLOCK)
+        ),
+        parse_options=csv.ParseOptions(
+            newlines_in_values=True, double_quote=True, escape_char=False, ignore_empty_lines=False
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _not_utf8(where: str) -> ValueRefused:
+    return ValueRefused(
+        "text is not UTF-8",
+        rule="encoding",
+        why="the source's database has the encoding SQL_ASCII, which lets anything in",
+        hint="mend those rows in the source, or leave the column out by [source] exclude_columns",
+        where=where,
+    )
 
 
 def whole_rows(plan: Plan, rows: Sequence[Row]) -> Columns:

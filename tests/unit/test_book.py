@@ -92,7 +92,9 @@ def test_behind_until_all_that_was_published_is_applied(book: Book) -> None:
     a, b = book.status().warehouses
     assert (a.applied_lsn, a.behind_seconds, b.behind_seconds) == ("0/A", 20, 5)
     book.applied("a")(batch(20, 95), [])
-    assert book.status().warehouses[0].behind_seconds == 5  # the stream may have more that nobody has seen yet
+    assert (
+        book.status().warehouses[0].behind_seconds == 5
+    )  # the stream may have more that nobody has seen yet
     book.drained(30)
     assert book.status().warehouses[0].behind_seconds == 0
 
