@@ -58,7 +58,7 @@ def committed_unseen(database: Database, statement: str) -> Iterator[Callable[[]
         release()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows with each attempt to copy a chunk; none is made before a transaction was streamed."""
     found: list[int] = []
@@ -97,7 +97,9 @@ def test_a_copy_waits_for_what_it_does_not_see(replica: Replica, looks: list[int
     replica.assert_equal()
 
 
-def test_without_looking_a_copy_would_be_wrong(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_looking_a_copy_would_be_wrong(
+    replica: Replica, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That the test before proves something."""
     prepare(replica)
     monkeypatch.setattr(Snapshot, "shows_all", lambda *_: True)
@@ -129,8 +131,10 @@ def test_a_new_shape_waits_for_what_it_does_not_see(replica: Replica) -> None:
     prepare(replica)
     replica.catch_up()
     statement = "alter table t add column x int default 7; insert into t values (3, '', '', 8)"
-    with committed_unseen(replica.database, statement) as release, replica.running() as running:
-        waiting = "select count(*) from pg_stat_activity where query like '%%pg_current_snapshot%%' and datname = %s"
+    waiting = (
+        "select count(*) from pg_stat_activity where query like '%%pg_current_snapshot%%' and datname = %s"
+    )
+    with replica.running() as running, committed_unseen(replica.database, statement) as release:
         eventually(
             lambda: replica.database.query(waiting, replica.database.name) != [(0,)], "it asks the catalog"
         )
