@@ -17,7 +17,12 @@ from tests.fixtures.postgres import PostgresServer, fresh_database
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests/golden/debezium"
-FOLDER = Path(os.environ.get("CDC_PARITY", GOLDEN))
+FOLDERS = (
+    [Path(os.environ["CDC_PARITY"])]
+    if "CDC_PARITY" in os.environ
+    else [GOLDEN, ROOT / "tests/golden/debezium_more"]
+)
+CASES = [case for folder in FOLDERS for case in cases(folder)]
 ROW = re.compile(r"^\| (\w+(?:\.schema)?\.jsonl) \| (\d+(?:, \d+)*) \|", re.MULTILINE)
 
 
@@ -30,7 +35,7 @@ def unequal(case: Case) -> set[str]:
     return {f"{file} #{number}" for file, numbers in rows if file in own for number in numbers.split(", ")}
 
 
-@pytest.mark.parametrize("case", cases(FOLDER), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_records_are_those_of_debezium(case: Case, postgres15: PostgresServer) -> None:
     with fresh_database(postgres15, LOCALE) as database:
         events = replay(case, database)

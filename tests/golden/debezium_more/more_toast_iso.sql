@@ -1,0 +1,9 @@
+-- schemas
+CREATE EXTENSION IF NOT EXISTS hstore; CREATE EXTENSION IF NOT EXISTS citext; CREATE EXTENSION IF NOT EXISTS ltree;
+CREATE TABLE t (id integer PRIMARY KEY, x int, c_text text NOT NULL, c_vc varchar(20000), c_ch char(9000), c_json json, c_xml xml, c_num numeric, c_cit citext, c_lt ltree, c_hs hstore, c_bytea bytea, c_tv tsvector, a_vc varchar(5)[], a_ch char(5)[], a_json json[], a_jb jsonb[], a_by bytea[], a_i8 bigint[], a_i2 smallint[], a_f8 float8[], a_ts timestamp[], a_date date[], a_bool bool[], a_cit citext[], a_inet inet[], a_num numeric(5,1)[], path path, poly polygon, bits bit(80000));
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT attname FROM pg_attribute WHERE attrelid='t'::regclass AND attnum>2 AND attlen=-1 LOOP BEGIN EXECUTE format('ALTER TABLE t ALTER %I SET STORAGE EXTERNAL', r.attname); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$;
+CREATE PUBLICATION dbz_publication FOR ALL TABLES;
+-- stream
+INSERT INTO t SELECT 1, 1, repeat('a',9000), repeat('b',9000), repeat('c',9000), to_json(repeat('d',9000)), ('<a>'||repeat('e',9000)||'</a>')::xml, ('1'||repeat('0',30000))::numeric + 1, repeat('f',9000), NULL, hstore('k',repeat('g',9000)), decode(repeat('ab',9000),'hex'), NULL, array_fill('x'::varchar(5), ARRAY[1500]), array_fill('x'::char(5), ARRAY[1500]), array_fill('{}'::json, ARRAY[1500]), array_fill('{}'::jsonb, ARRAY[1500]), array_fill('\x01'::bytea, ARRAY[1500]), array_fill(5::bigint, ARRAY[1500]), array_fill(5::smallint, ARRAY[3500]), array_fill(5::float8, ARRAY[1500]), array_fill('2020-01-01'::timestamp, ARRAY[1500]), array_fill('2020-01-01'::date, ARRAY[2500]), array_fill(true, ARRAY[9500]), array_fill('x'::citext, ARRAY[1500]), array_fill('10.0.0.1'::inet, ARRAY[1500]), array_fill(1.5::numeric(5,1), ARRAY[1500]), NULL, NULL, repeat('10',40000)::bit(80000);
+UPDATE t SET x = 2;
+UPDATE t SET id = 2;
