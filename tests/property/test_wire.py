@@ -107,6 +107,8 @@ def cells(of: LogicalType) -> st.SearchStrategy[bytes]:
     return _arrays(of.element.kind) if of.element else VALUES[of.kind]
 
 
+# What PostgreSQL prints as the default of a type that is no text: it has no control characters.
+constants = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 
@@ -119,7 +121,14 @@ def tables(draw: st.DrawFn) -> Table:
     columns = []
     for number, name in enumerate(chosen):
         of = draw(st.sampled_from(["int4", "text", "uuid"]).map(LogicalType) if number < keys else KINDS)
-        columns.append(Column(name, of, nullable=number >= keys, default=draw(st.none() | texts)))
+        columns.append(
+            Column(
+                name,
+                of,
+                nullable=number >= keys,
+                default=draw(st.none() | (texts if of.kind == "text" else constants)),
+            )
+        )
     key = tuple(range(keys))
     identity = tuple(range(len(chosen))) if full else key
     return Table(
