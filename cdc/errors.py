@@ -68,6 +68,10 @@ class TargetUnavailable(TargetError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class Overtaken(TargetUnavailable):
+    """Another applier has committed where this one was about to: what it had applied is taken back."""
+
+
 class TransportError(CdcError):
     """Kafka refuses, and trying again will not help; or what is on its topics cannot be used."""
 

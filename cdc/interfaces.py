@@ -19,7 +19,11 @@ from cdc.schema import Table
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far one partition has been applied. `offset` is the transport's (-1 where it has none): the next one to read."""
+    """How far one partition has been applied. `offset` is the transport's (-1 where it has none): the next one to read.
+
+    Of two marks of a partition the one with the higher offset is ahead, and only where that says nothing the one with the
+    higher position: a reader may publish anew what it published before (see `cdc.marks`).
+    """
 
     position: Position = START
     offset: int = -1
@@ -85,7 +89,10 @@ class Warehouse(Protocol):
     """Keeps target tables in sync. Used by one thread, except where a method says otherwise."""
 
     def state(self) -> Checkpoint:
-        """What has been committed so far: marks and controls. An empty checkpoint on first use."""
+        """What has been committed so far, by whomever: marks and controls, looked up anew. An empty checkpoint on first use.
+
+        Called while nothing is being applied.
+        """
 
     def evolve(self, table: Table) -> None:
         """Make the target's table able to hold rows of this shape: create schema and table, add columns. Repeatable.
@@ -109,6 +116,10 @@ class Warehouse(Protocol):
         """Make all that was applied since the last commit durable, together with the checkpoint, at once or not at all.
 
         Marks and controls are merged into those kept; a mark never moves backward. Raises as `apply` does.
+
+        Raises Overtaken, and keeps nothing, if the stored mark of a partition in the checkpoint is ahead of what this object
+        last knew of it (by `state` or by its own commit): another applier has had the partition meanwhile. The stored marks
+        are looked at in the transaction that the commit ends, so that of two that commit at once one is refused.
         """
 
     def view(self) -> View:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.errors import TargetError
+from cdc.errors import Overtaken, TargetError
 from cdc.events import UNSENT
 from cdc.fold import Merge, Patch
 from cdc.interfaces import Checkpoint, Mark
@@ -28,6 +28,7 @@ from cdc.testing.targets import (
     KEYED,
     KEYLESS,
     NOTE,
+    PAIR,
     TEXT,
     Target,
     checkpoint,
@@ -78,6 +79,55 @@ class WarehouseContract(RowsContract):
         warehouse.commit(checkpoint(5))
         warehouse.commit(checkpoint(4, k=b"1"))
         assert warehouse.state() == checkpoint(5, k=b"1")
+        warehouse.close()
+
+    def test_a_commit_that_comes_too_late_is_refused(self, target: Target) -> None:
+        """Two appliers of one partition: one of them has lost it, and does not know."""
+        late = target.open()
+        put(late, Merge(KEYED), Merge(PAIR))
+        other = target.open()
+        for lsn, begun_before in ((5, True), (9, False)):
+            if begun_before:
+                late.evolve(KEYED)
+                late.apply(Merge(KEYED, upserts=[row(str(lsn), "late", "")]))
+            put(other, Merge(PAIR, upserts=[row("a", str(lsn), "")]), lsn=lsn)
+            if not begun_before:
+                late.evolve(KEYED)
+                late.apply(Merge(KEYED, upserts=[row(str(lsn), "late", "")]))
+            with pytest.raises(Overtaken):
+                late.commit(checkpoint(lsn + 1))
+            assert late.state() == checkpoint(lsn)
+            expect(target, late, KEYED)
+        put(late, Merge(KEYED, upserts=[row("1", "a", "b")]), lsn=11)
+        with pytest.raises(Overtaken):
+            put(other, Merge(KEYED, upserts=[row("2", "a", "b")]), lsn=12)
+        assert other.state() == checkpoint(11)
+        expect(target, late, KEYED, row("1", "a", "b"))
+        expect(target, late, PAIR, row("a", "5", ""), row("a", "9", ""))
+        late.close()
+        other.close()
+
+    def test_two_appliers_of_different_partitions_do_not_mind_each_other(self, target: Target) -> None:
+        one, two = target.open(), target.open()
+        put(one, Merge(KEYED), Merge(PAIR))
+        two.state()
+        for lsn in (2, 3):
+            for warehouse, table, name in ((one, KEYED, "one"), (two, PAIR, "two")):
+                cells = row(str(lsn), "a", "b") if table is KEYED else row("a", str(lsn), "b")
+                warehouse.evolve(table)
+                warehouse.apply(Merge(table, upserts=[cells]))
+                warehouse.commit(Checkpoint({name: Mark(Position(lsn, 1), lsn)}, {name: b"%d" % lsn}))
+        marks = {**checkpoint(1).marks, **{name: Mark(Position(3, 1), 3) for name in ("one", "two")}}
+        assert one.state() == two.state() == Checkpoint(marks, {"one": b"3", "two": b"3"})
+        one.close()
+        two.close()
+
+    def test_the_offset_says_which_mark_is_ahead(self, target: Target) -> None:
+        """What a reader publishes anew has positions that were there before."""
+        warehouse = target.open()
+        for mark in (Mark(Position(9, 1), 5), Mark(Position(4, 1), 6), Mark(Position(8, 1), 5)):
+            warehouse.commit(Checkpoint({"a": mark}))
+        assert warehouse.state() == Checkpoint({"a": Mark(Position(4, 1), 6)})
         warehouse.close()
 
     def test_what_is_not_committed_is_gone(self, target: Target) -> None:

@@ -15,6 +15,7 @@ from pyarrow import csv
 from cdc.events import UNSENT, Cell
 from cdc.fold import Key, Merge
 from cdc.interfaces import Checkpoint, View
+from cdc.marks import check_overtaken, moved
 from cdc.schema import Table
 
 NamedRow = dict[str, Cell]
@@ -28,16 +29,29 @@ class StoredTable(msgspec.Struct):
     next_number: int = 0
 
 
-class MemoryWarehouse:
-    """Implements `cdc.interfaces.Warehouse`; `tables` is what is committed."""
+class Store(msgspec.Struct):
+    """What is committed, for all who have it open."""
 
-    def __init__(self) -> None:
-        self.tables: dict[str, StoredTable] = {}
+    tables: dict[str, StoredTable] = {}
+    checkpoint: Checkpoint = Checkpoint()
+
+
+class MemoryWarehouse:
+    """Implements `cdc.interfaces.Warehouse`. Several may have one store."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store or Store()
+        self._known = self._store.checkpoint
         self._open: dict[str, StoredTable] = {}
-        self._checkpoint = Checkpoint()
+
+    @property
+    def tables(self) -> dict[str, StoredTable]:
+        """What is committed."""
+        return self._store.tables
 
     def state(self) -> Checkpoint:
-        return self._checkpoint
+        self._known = self._store.checkpoint
+        return self._known
 
     def rows(self, table: str) -> list[tuple[Cell, ...]]:
         """The committed rows, sorted."""
@@ -106,13 +120,14 @@ class MemoryWarehouse:
         return read_csv_rows(merge.table, merge.chunk.csv) if merge.chunk else []
 
     def commit(self, checkpoint: Checkpoint) -> None:
-        self.tables.update(self._open)
-        self._open = {}
-        marks = dict(self._checkpoint.marks)
-        for partition, mark in checkpoint.marks.items():
-            if partition not in marks or mark.position >= marks[partition].position:
-                marks[partition] = mark
-        self._checkpoint = Checkpoint(marks, {**self._checkpoint.controls, **checkpoint.controls})
+        applied, self._open = self._open, {}
+        stored = self._store.checkpoint
+        concerned = {name: mark for name, mark in stored.marks.items() if name in checkpoint.marks}
+        check_overtaken(concerned, self._known.marks, where="a dict")
+        self._store.tables.update(applied)
+        marks = {**stored.marks, **moved(checkpoint.marks, stored.marks)}
+        self._store.checkpoint = Checkpoint(marks, {**stored.controls, **checkpoint.controls})
+        self._known = self._store.checkpoint
 
     def view(self) -> View:
         raise NotImplementedError("a dict has no SQL to make digests with: compare `rows` instead")

@@ -6,11 +6,12 @@ leave a dead row for every commit until DuckDB's next checkpoint.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdc.errors import TargetError
 from cdc.interfaces import Checkpoint, Mark
 from cdc.lsn import Position
+from cdc.marks import check_overtaken, moved
 from connectors.sql import METADATA, qualified
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ class Marks:
         run("BEGIN")
         run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         run(f"CREATE TABLE IF NOT EXISTS {self._format} (version INTEGER)")
-        run(
-            f'CREATE TABLE IF NOT EXISTS {self._marks} (partition VARCHAR, commit_lsn UBIGINT, ordinal UBIGINT, "offset" BIGINT)'
-        )
+        numbers = 'commit_lsn UBIGINT, ordinal UBIGINT, "offset" BIGINT'
+        run(f"CREATE TABLE IF NOT EXISTS {self._marks} (partition VARCHAR PRIMARY KEY, {numbers})")
         run(f"CREATE TABLE IF NOT EXISTS {self._controls} (key VARCHAR, value BLOB)")
         versions = [version for (version,) in run(f"SELECT version FROM {self._format}").fetchall()]
         if not versions:
@@ -51,7 +51,7 @@ class Marks:
         run("COMMIT")
 
     def read_again(self) -> None:
-        """Look up what is committed."""
+        """Look up what is committed, by this applier or another."""
         self.state = self._read()
 
     def _read(self) -> Checkpoint:
@@ -59,23 +59,29 @@ class Marks:
             f'SELECT partition, commit_lsn, ordinal, "offset" FROM {self._marks}'
         ).fetchall()
         controls = self._connection.execute(f"SELECT key, value FROM {self._controls}").fetchall()
-        return Checkpoint(
-            {name: Mark(Position(lsn, n), offset) for name, lsn, n, offset in marks}, dict(controls)
-        )
+        return Checkpoint(_marks(marks), dict(controls))
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Merge the checkpoint into what is kept; a mark never moves backward."""
+        """Merge the checkpoint into what is kept; a mark never moves backward. Raises Overtaken."""
+        self._check(checkpoint)
         marks, controls = dict(self.state.marks), dict(self.state.controls)
-        for name, mark in checkpoint.marks.items():
-            known = marks.get(name)
-            if known is None or (mark.position, mark.offset) > (known.position, known.offset):
-                marks[name] = mark
-                self._write_mark(name, mark, known is not None)
+        for name, mark in moved(checkpoint.marks, marks).items():
+            self._write_mark(name, mark, name in marks)
+            marks[name] = mark
         for key, value in checkpoint.controls.items():
             if controls.get(key) != value:
                 self._write_control(key, value, key in controls)
                 controls[key] = value
         self._writing = Checkpoint(marks, controls)
+
+    def _check(self, checkpoint: Checkpoint) -> None:
+        """Whoever commits at the same time is met when the mark is written: DuckDB refuses the second of two."""
+        names = list(checkpoint.marks)
+        rows = self._connection.execute(
+            f'SELECT partition, commit_lsn, ordinal, "offset" FROM {self._marks} WHERE list_contains($1, partition)',
+            [names],
+        ).fetchall()
+        check_overtaken(_marks(rows), self.state.marks, where=METADATA)
 
     def written(self) -> None:
         """What was last written is committed."""
@@ -98,3 +104,7 @@ class Marks:
             else f"INSERT INTO {self._controls} (value, key) VALUES ($1, $2)"
         )
         self._connection.execute(sql, [value, key]).fetchall()
+
+
+def _marks(rows: list[Any]) -> dict[str, Mark]:
+    return {name: Mark(Position(lsn, n), offset) for name, lsn, n, offset in rows}

@@ -21,6 +21,7 @@ from duckdb import DuckDBPyConnection
 from cdc.errors import CdcError
 from cdc.fold import Key, Merge
 from cdc.interfaces import Checkpoint, View
+from cdc.marks import overtaken
 from cdc.schema import Table
 from connectors.duckdb import catalog, failures
 from connectors.duckdb.marks import Marks
@@ -49,6 +50,8 @@ class DuckDBWarehouse:
         self._plans: dict[str, Plan] = {}
 
     def state(self) -> Checkpoint:
+        if not self._open:
+            self._marks.read_again()
         return self._marks.state
 
     def evolve(self, table: Table) -> None:
@@ -67,7 +70,10 @@ class DuckDBWarehouse:
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._transaction(COMMIT, self._settings.path):
-            self._marks.write(checkpoint)
+            try:
+                self._marks.write(checkpoint)
+            except (duckdb.TransactionException, duckdb.ConstraintException) as error:
+                raise overtaken(", ".join(checkpoint.marks), self._settings.path) from error
             self._connection.execute("COMMIT")
             self._open = False
             self._marks.written()

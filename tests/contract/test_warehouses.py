@@ -11,7 +11,7 @@ from cdc.events import Row
 from cdc.interfaces import Warehouse
 from cdc.schema import LogicalType, Table
 from cdc.testing.contract import WarehouseContract
-from cdc.testing.memory import MemoryWarehouse
+from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
 from connectors import duckdb
 from connectors.duckdb.catalog import read_plan
@@ -23,13 +23,13 @@ class MemoryTarget(Target):
     """Refuses no value: it keeps texts."""
 
     def __init__(self) -> None:
-        self.warehouse = MemoryWarehouse()
+        self.store = Store()
 
     def open(self) -> Warehouse:
-        return self.warehouse
+        return MemoryWarehouse(self.store)
 
     def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
-        stored = self.warehouse.tables[table.full_name]
+        stored = self.store.tables[table.full_name]
         return [tuple(row[name] for name in table.column_names) for row in stored.rows.values()]
 
 
