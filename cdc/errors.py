@@ -91,6 +91,14 @@ class ValueRefused(TargetError):
         self.rule = rule
 
 
+class ColumnRefused(TargetError):
+    """A column of the target that cannot become what the source's is now, unless values are altered; `column` is its name."""
+
+    def __init__(self, what: str, *, column: str, why: str = "", hint: str = "", where: str = "") -> None:
+        super().__init__(what, why=why, hint=hint, where=where)
+        self.column = column
+
+
 class Stopped(CdcError):
     """A clean end was asked for while work was waiting; raised to unwind, never shown."""
 

@@ -7,7 +7,7 @@ for any implementation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -85,6 +85,22 @@ class Subscriber(Protocol):
         """Let go of resources. Batches received and not committed will be given again to the next subscriber."""
 
 
+class RenameColumn(NamedTuple):
+    """Give a column of the target another name."""
+
+    name: str
+    to: str
+
+
+class DropColumn(NamedTuple):
+    """Remove a column of the target, with its values."""
+
+    name: str
+
+
+Alteration: TypeAlias = RenameColumn | DropColumn
+
+
 class Warehouse(Protocol):
     """Keeps target tables in sync. Used by one thread, except where a method says otherwise."""
 
@@ -97,8 +113,15 @@ class Warehouse(Protocol):
     def evolve(self, table: Table) -> None:
         """Make the target's table able to hold rows of this shape: create schema and table, add columns. Repeatable.
 
-        Raises TargetError when it cannot be done without losing something. Takes part in the open transaction where the
-        warehouse has transactional DDL; otherwise it is harmless to repeat.
+        Raises ColumnRefused when a column cannot be made to hold such values without altering those that it has. Takes part
+        in the open transaction where the warehouse has transactional DDL; otherwise it is harmless to repeat.
+        """
+
+    def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
+        """Change columns of the target's table, one alteration after the other, in the open transaction as `evolve` does.
+
+        What has been done already, and what is about a table or a column that is not there, is left out. Raises ColumnRefused
+        for a column that cannot be renamed, because another has that name.
         """
 
     def apply(self, merge: Merge) -> Sequence[Key]:
@@ -109,8 +132,12 @@ class Warehouse(Protocol):
         Returns the keys of partial rows that cannot be completed, because the target holds no other half of them; they were
         left out, and the caller applies their full rows before it commits.
 
-        Raises TargetError or a subclass; then nothing since the last commit is kept, and the caller starts from `state()`.
+        Raises TargetError or a subclass, ValueRefused for values that the target does not take; then nothing since the last
+        commit is kept, and the caller starts from `state()`.
         """
+
+    def rollback(self) -> None:
+        """Undo all that was done since the last commit; DDL that the target cannot undo may stay. Never needed after an error."""
 
     def commit(self, checkpoint: Checkpoint) -> None:
         """Make all that was applied since the last commit durable, together with the checkpoint, at once or not at all.
@@ -151,7 +178,8 @@ class View(Protocol):
     """The target as of one moment. Used by one thread at a time; `cdc verify` compares it with the source by the rules of
     `cdc.digest`.
 
-    `table` is the source's shape. Columns that only the target has are left out; of one that it has not got yet, all values
+    `table` is the source's shape, under the target's names. Where it names a column `live`, only rows that have NULL there count.
+    Columns that only the target has are left out; of one that it has not got yet, all values
     are the column's `missing`. Raises TargetError.
     """
 

@@ -56,6 +56,9 @@ class Table:
     `primary_key` is in the order of the constraint. `identity` holds the columns of the replica identity: what an old row
     is sure to carry (empty under NOTHING and for DEFAULT without primary key; all columns under FULL). `unique_key` is an
     index that could be a primary key (unique, all NOT NULL) where there is none: Debezium takes keys of records from it.
+
+    `live` belongs to shapes of a target: a column in which a row has NULL as long as it counts; one with a value there is
+    past (deleted softly, an ended version). Empty: all rows count.
     """
 
     schema: str
@@ -66,6 +69,7 @@ class Table:
     identity: tuple[int, ...] = ()
     oid: int = 0
     unique_key: tuple[int, ...] = ()
+    live: str = ""
 
     @cached_property
     def full_name(self) -> str:
@@ -87,6 +91,7 @@ class Table:
         """16 hex digits, equal for equal shapes, on every machine and in every run."""
         parts = [self.schema, self.name, self.replica_identity, repr(self.primary_key), repr(self.identity)]
         parts += [repr(self.unique_key)] if self.unique_key else []
+        parts += [self.live] if self.live else []
         parts += [repr((c.name, c.type, c.type_oid, c.typmod, c.nullable, c.default)) for c in self.columns]
         return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 

@@ -22,6 +22,7 @@ from cdc.interfaces import Checkpoint, Mark
 from cdc.lsn import Position
 from cdc.schema import Column, Table
 from cdc.testing.contract_rows import RowsContract
+from cdc.testing.contract_shapes import ShapesContract
 from cdc.testing.targets import (
     ID,
     INT,
@@ -55,7 +56,7 @@ ODD = (
 )
 
 
-class WarehouseContract(RowsContract):
+class WarehouseContract(RowsContract, ShapesContract):
     """Subclass it and give the fixture `target`. Here: what lasts, what is rolled back, how tables change."""
 
     def test_a_new_target_has_no_state(self, target: Target) -> None:

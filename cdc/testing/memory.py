@@ -12,9 +12,10 @@ import msgspec
 import pyarrow as pa
 from pyarrow import csv
 
+from cdc.errors import ColumnRefused
 from cdc.events import UNSENT, Cell
 from cdc.fold import Key, Merge
-from cdc.interfaces import Checkpoint, View
+from cdc.interfaces import Alteration, Checkpoint, RenameColumn, View
 from cdc.marks import check_overtaken, moved
 from cdc.schema import Table
 
@@ -67,6 +68,20 @@ class MemoryWarehouse:
                 for row in stored.rows.values():
                     row[column.name] = column.missing
 
+    def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
+        stored = self._stored(table.full_name)
+        for each in alterations:
+            if stored is None or each.name not in stored.columns:
+                continue
+            if isinstance(each, RenameColumn) and each.to in stored.columns:
+                raise ColumnRefused(f"there is a column {each.to}", column=each.to, where=table.full_name)
+            place = stored.columns.index(each.name)
+            stored.columns[place : place + 1] = [each.to] if isinstance(each, RenameColumn) else []
+            for row in stored.rows.values():
+                cell = row.pop(each.name)
+                if isinstance(each, RenameColumn):
+                    row[each.to] = cell
+
     def _stored(self, name: str) -> StoredTable | None:
         if name not in self._open and name in self.tables:
             stored = self.tables[name]
@@ -78,6 +93,8 @@ class MemoryWarehouse:
         table, stored = merge.table, self._open[merge.table.full_name]
         if merge.truncate:
             stored.rows.clear()
+        if merge.retire is not None:
+            self._retire(table, stored, merge.retire)
         origins = [
             dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None
             for patch in merge.patches
@@ -94,6 +111,14 @@ class MemoryWarehouse:
             self._upsert(table, stored, row)
         self._remove(table, stored, merge)
         return missing
+
+    def _retire(self, table: Table, stored: StoredTable, cells: Sequence[Cell]) -> None:
+        sent = {c.name: cell for c, cell in zip(table.columns, cells, strict=True) if cell is not UNSENT}
+        for key, row in list(stored.rows.items()):
+            if row[table.live] is None:
+                del stored.rows[key]
+                row.update(sent)
+                stored.rows[_key_of(table, row) if table.key else key] = row
 
     def _upsert(
         self, table: Table, stored: StoredTable, row: Sequence[Cell], origin: NamedRow | None = None
@@ -132,8 +157,15 @@ class MemoryWarehouse:
     def view(self) -> View:
         raise NotImplementedError("a dict has no SQL to make digests with: compare `rows` instead")
 
+    def rollback(self) -> None:
+        self._open = {}
+
     def close(self) -> None:
         self._open = {}
+
+
+def _key_of(table: Table, row: NamedRow) -> Key:
+    return tuple(row[table.columns[index].name] for index in table.key)
 
 
 def _key(table: Table, row: Sequence[Cell]) -> Key:

@@ -7,13 +7,14 @@ that has been widened since. Where the source's is the wider, the column is alte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from cdc.errors import TargetError
+from cdc.errors import ColumnRefused
+from cdc.interfaces import Alteration, RenameColumn
 from cdc.schema import Column, Table
 from connectors.duckdb.arrays import flat, to_json
 from connectors.duckdb.settings import Settings
@@ -88,6 +89,27 @@ def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings
     for statement in _statements(database, table, settings, present):
         connection.execute(statement).fetchall()
     return _plan(database, table, settings, present or read_columns(connection, database, table))
+
+
+def alter(
+    connection: DuckDBPyConnection, database: str, table: Table, alterations: Sequence[Alteration]
+) -> None:
+    """Rename and drop columns that are there, in the open transaction."""
+    present = set(read_columns(connection, database, table))
+    target = qualified(database, table.schema, table.name)
+    for each in alterations:
+        if each.name not in present:
+            continue
+        present.remove(each.name)
+        if isinstance(each, RenameColumn):
+            if each.to in present:
+                what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
+                raise ColumnRefused(what, column=each.to, where=table.full_name)
+            present.add(each.to)
+            sql = f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
+        else:
+            sql = f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}"
+        connection.execute(sql).fetchall()
 
 
 def _statements(
@@ -191,10 +213,11 @@ def _widening(table: Table, column: Column, present: str, kept: ColumnType, sett
         if present in SAME_TEXT:
             text = next((kind.text for kind in KINDS.values() if kind.sql == present), PRINTED)
             return f" USING ({text.replace('{x}', quote(column.name))})"
-    raise TargetError(
+    raise ColumnRefused(
         f"column {column.name} is {present} in the target, and the source now sends {column.type_name or column.type.kind}"
         f" (kept as {kept.sql})",
         why="DuckDB cannot convert the rows that are there without altering some",
+        column=column.name,
         where=table.full_name,
         hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
     )

@@ -61,6 +61,9 @@ class Merger:
         if merge.truncate:
             self._run(plan.truncate)
             self._empty.add(plan.target)
+        if merge.retire is not None and plan.target not in self._empty:
+            for sql in plan.retire(merge.retire):
+                self._run(sql)
         missing: Sequence[Key] = ()
         whole = _whole(plan, merge)
         if merge.table.key:

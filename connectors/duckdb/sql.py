@@ -11,9 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from cdc.events import UNSENT, Row
 from cdc.schema import Table
 from connectors.duckdb.types import ColumnType
-from connectors.sql import comma, qualified, quote
+from connectors.sql import comma, literal, qualified, quote
 
 STAGE = "temp.main._cdc_stage"
 
@@ -68,6 +69,20 @@ class Plan:
     @cached_property
     def is_empty(self) -> str:
         return f"SELECT NOT EXISTS (FROM {self.target})"
+
+    def retire(self, cells: Row) -> list[str]:
+        """Write the sent cells into every live row. Not in place: that would hold both versions in memory until the commit."""
+        live = quote(self.table.live)
+        values = comma(
+            f"{kept.load_of('NULL' if cell is None else f'({literal(cell.decode())})')} AS {name}"
+            for cell, kept, name in zip(cells, self.columns, self.names, strict=True)
+            if cell is not UNSENT
+        )
+        return [
+            f"CREATE OR REPLACE TEMP TABLE _cdc_stage AS SELECT * REPLACE ({values}) FROM {self.target} WHERE {live} IS NULL",
+            f"DELETE FROM {self.target} WHERE {live} IS NULL",
+            f"INSERT INTO {self.target} BY NAME FROM {STAGE}",
+        ]
 
     def delete(self, view: str) -> str:
         """Delete the rows with the keys in a view of the key's columns."""

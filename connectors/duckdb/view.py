@@ -100,7 +100,8 @@ class DuckDBView:
         return f"{text}, ';'" if plain and is_plain(table.columns[index]) else f"strlen({text}), ':', {text}"
 
     def _target(self, table: Table) -> str:
-        return qualified(self._database, table.schema, table.name)
+        target = qualified(self._database, table.schema, table.name)
+        return f"(FROM {target} WHERE {quote(table.live)} IS NULL)" if table.live else target
 
     def _texts(self, table: Table) -> Texts | None:
         if table not in self._known:

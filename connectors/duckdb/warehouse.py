@@ -20,7 +20,7 @@ from duckdb import DuckDBPyConnection
 
 from cdc.errors import CdcError
 from cdc.fold import Key, Merge
-from cdc.interfaces import Checkpoint, View
+from cdc.interfaces import Alteration, Checkpoint, View
 from cdc.marks import overtaken
 from cdc.schema import Table
 from connectors.duckdb import catalog, failures
@@ -63,6 +63,11 @@ class DuckDBWarehouse:
             self._merger.look(plan)
             self._plans[table.full_name] = plan
 
+    def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
+        self._plans.pop(table.full_name, None)
+        with self._transaction(CREATE, table.full_name):
+            catalog.alter(self._connection, self.database, table, alterations)
+
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
         with self._transaction(APPLY, merge.table.full_name, plan):
@@ -77,6 +82,10 @@ class DuckDBWarehouse:
             self._connection.execute("COMMIT")
             self._open = False
             self._marks.written()
+
+    def rollback(self) -> None:
+        if self._open:
+            self._abort()
 
     def view(self) -> View:
         from connectors.duckdb.view import DuckDBView
