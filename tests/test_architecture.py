@@ -20,7 +20,16 @@ ROOT = Path(__file__).parent.parent
 
 # No IO, no clock, and nothing of the engine but each other and the errors.
 PURE = {
-    *("cdc.lsn", "cdc.events", "cdc.schema", "cdc.pgtypes", "cdc.pgtypes_builtin", "cdc.fold", "cdc.tables"),
+    *(
+        "cdc.lsn",
+        "cdc.events",
+        "cdc.schema",
+        "cdc.pgtypes",
+        "cdc.pgtypes_builtin",
+        "cdc.fold",
+        "cdc.merge",
+        "cdc.tables",
+    ),
     *("cdc.lag", "cdc.digest", "cdc.origin", "cdc.progress", "cdc.marks", "cdc.interfaces", "cdc.wire"),
     *("cdc.source.messages", "cdc.source.frames", "cdc.source.tuples", "cdc.source.typmod"),
     *("cdc.source.pgoutput", "cdc.source.wal2json", "cdc.source.wal2json_relations"),

@@ -1,0 +1,54 @@
+"""What a warehouse is given: for one table, the least work that brings it to the state after a run of events. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from cdc.events import Cell, Chunk, Row
+from cdc.schema import Table
+
+Key: TypeAlias = tuple[Cell, ...]
+
+
+@dataclass(slots=True)
+class Patch:
+    """A partial row: its unsent cells keep what the target's row under `origin` holds (before this merge is applied).
+
+    `origin` is the row's own key, or, after a change of key, the one that the target knows it by. The row there stays, unless
+    the merge says otherwise of it. `optional`: without that row there is nothing to do (a warehouse tells of it all the same).
+    """
+
+    row: Row
+    origin: Key
+    optional: bool = False
+
+
+@dataclass(slots=True)
+class Merge:
+    """What to do to one table: `truncate` first, or `retire`, then the rest, which concern distinct keys.
+
+    `table` is the target's shape of the table, `source` the source's (the same, where the target keeps it as it is).
+    `retire` is a partial row: its cells are written into every row that has NULL in the column `table.live`.
+
+    With a key: `upserts` are whole rows, `patches` partial ones (read all their origins before changing anything),
+    `deletes` keys to remove, present or not. Without a key: `inserts` are rows to add, `removals` maps a row to how many
+    copies of it to remove; `chunk` is a snapshot's bulk of rows to upsert (to add, without a key). `counts` says how many
+    events went in, per operation (`c`, `u`, `d`, `t`; `r` for a snapshot's rows).
+    """
+
+    table: Table
+    truncate: bool = False
+    upserts: list[Row] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
+    deletes: list[Key] = field(default_factory=list)
+    inserts: list[Row] = field(default_factory=list)
+    removals: dict[Row, int] = field(default_factory=dict)
+    chunk: Chunk | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    retire: Row | None = None
+    of: Table | None = None
+
+    @property
+    def source(self) -> Table:
+        return self.of or self.table
