@@ -25,14 +25,18 @@ def run_applier(
     lookup: Lookup,
     applied: Observe,
     running: Callable[[], bool],
+    *,
+    always_ahead: bool = False,
 ) -> None:
     """Apply batches until `running()` says no or the subscriber is closed. `applied` is told of each batch made durable.
+
+    `always_ahead`: the target may show more than the batches say, whatever the control records are.
 
     Raises what the subscriber, the warehouse or the lookup raises.
     """
     state = warehouse.state()
     subscriber.seek(state.marks)
-    ahead = Ahead(state.controls)
+    ahead = Ahead(state.controls, always=always_ahead)
     pending = False
     while running():
         batch = subscriber.receive(timeout=0.5)

@@ -16,7 +16,7 @@ from cdc import __version__
 from cdc.config import Config
 from cdc.events import DELETE, INSERT, TRUNCATE, UPDATE, Commit
 from cdc.fold import Merge
-from cdc.interfaces import Batch, Mark
+from cdc.interfaces import Batch, Checkpoint
 from cdc.lag import LagWindow, behind_seconds
 from cdc.lsn import Lsn, Position, format_lsn
 from cdc.source.snapshot import CopyObserver
@@ -108,12 +108,12 @@ class Book(CopyObserver):
 
     # warehouses
 
-    def target(self, name: str, description: str, mark: Mark | None) -> None:
+    def target(self, name: str, description: str, state: Checkpoint) -> None:
         """What an applier starts from."""
         pen = self._warehouses[name]
         pen.status.target = description
-        if mark is not None:
-            pen.starts_from(mark.position.commit_lsn)
+        if state.marks:
+            pen.starts_from(max(mark.position.commit_lsn for mark in state.marks.values()))
 
     def applied(self, name: str) -> Callable[[Batch, Sequence[Merge]], None]:
         """The applier's note for the warehouse `name`, to be called after each batch."""

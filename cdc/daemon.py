@@ -17,7 +17,8 @@ import tenacity
 from cdc.book import Book
 from cdc.config import Config
 from cdc.errors import CdcError
-from cdc.line import Line, Until
+from cdc.line import ALL, Line, Parts
+from cdc.reading import Until
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Status
 from cdc.verify import Report, verify
@@ -34,11 +35,12 @@ class Daemon:
     that was committed in the source at the start is.
     """
 
-    def __init__(self, config: Config, until: Until = "stopped") -> None:
+    def __init__(self, config: Config, until: Until = "stopped", parts: Parts = ALL) -> None:
         self.config = config
         self.book = Book(config)
         self._slot = SlotWatch(config.source)
         self._until = until
+        self._parts = parts
         self._line: Line | None = None
         self._begun = 0.0
         self._streamed = False
@@ -93,7 +95,7 @@ class Daemon:
 
     def _attempt(self, stop: threading.Event) -> None:
         self._begun = time.monotonic()
-        line = self._line = Line(self.config, self.book, self._until)
+        line = self._line = Line(self.config, self.book, self._until, self._parts)
         try:
             line.run(stop)
         finally:

@@ -32,6 +32,8 @@ from cdc.merge import Merge as Merge
 from cdc.merge import Patch as Patch
 from cdc.schema import Table
 
+OPERATIONS = (INSERT, UPDATE, DELETE, TRUNCATE, READ)
+
 
 def fold(events: Iterable[Event]) -> list[Merge]:
     """The merges for these events, in the order in which they must be applied (tables are otherwise independent)."""
@@ -90,7 +92,7 @@ class _Keyed:
         self.table = table
         self.key_of = _key_getter(table)
         self.truncated = False
-        self.counts = dict.fromkeys((INSERT, UPDATE, DELETE, TRUNCATE), 0)
+        self.counts = dict.fromkeys(OPERATIONS, 0)
         self.rows: dict[Any, Row | None] = {}
         self.origin: dict[Any, Any] = {}  # of partial rows: the key that the target knows the row by
 
@@ -154,7 +156,7 @@ class _Keyless:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.truncated = False
-        self.counts = dict.fromkeys((INSERT, UPDATE, DELETE, TRUNCATE), 0)
+        self.counts = dict.fromkeys(OPERATIONS, 0)
         self.count: dict[Row, int] = {}
 
     def truncate(self) -> None:

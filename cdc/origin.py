@@ -53,6 +53,12 @@ def unseen(controls: Mapping[str, bytes]) -> set[int]:
     return set(msgspec.json.decode(value, type=_Record).unseen) if value else set()
 
 
+def recorded(controls: Mapping[str, bytes]) -> Lsn:
+    """How far the slot had been confirmed, or was about to be; 0 without a record."""
+    value = controls.get(ORIGIN)
+    return parse_lsn(msgspec.json.decode(value, type=_Record).confirmed) if value else 0
+
+
 RECOPY = "`cdc drop`, then `cdc run`: it makes a new slot and copies the tables again"
 
 

@@ -16,7 +16,7 @@ from cdc.secret import hide_passwords
 from cdc.status import Status
 
 if TYPE_CHECKING:
-    from cdc.line import Until
+    from cdc.reading import Until
 
 log = structlog.get_logger()
 

@@ -71,7 +71,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             found.append(len(reader.xids))
             return super().step(reader)
 
-    monkeypatch.setattr("cdc.line.SnapshotJob", Counted)
+    monkeypatch.setattr("cdc.reading.SnapshotJob", Counted)
     return found
 
 

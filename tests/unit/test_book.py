@@ -111,7 +111,7 @@ def test_a_piece_is_no_progress(book: Book) -> None:
 
 def test_what_is_applied_never_goes_back(book: Book) -> None:
     """A copy may come before the first commit of an attempt, at no position."""
-    book.target("a", "a file", Mark(Position(30, END)))
+    book.target("a", "a file", Checkpoint({"p": Mark(Position(30, END))}))
     assert book.status().warehouses[0].applied_lsn == "0/1E"
     book.applied("a")(batch(0, 0), [])
     assert book.status().warehouses[0].applied_lsn == "0/1E"

@@ -1,0 +1,105 @@
+"""The appliers' half of a line: the warehouses, and for each a thread with its end of the transport."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from cdc import registry
+from cdc.applier import run_applier
+from cdc.book import Book
+from cdc.config import Config
+from cdc.ends import Ends
+from cdc.errors import ConfigError
+from cdc.interfaces import Lookup, Subscriber, View, Warehouse
+from cdc.source.capture import Capture
+
+
+class Appliers:
+    """Of the warehouses named; None: all. `opened` closes in the reverse order what each step opens."""
+
+    def __init__(self, config: Config, book: Book, names: Sequence[str] | None = None) -> None:
+        self._config = config
+        self._book = book
+        self._names = list(config.warehouses) if names is None else list(names)
+        self._warehouses: dict[str, Warehouse] = {}
+        self._stopping = False
+        self.subscribers: dict[str, Subscriber] = {}
+        self.failure: BaseException | None = None
+        """What ended one of them."""
+        self._waiting = set(self._names)
+        self.ready = threading.Event()
+        """Set once each has asked its transport for the first time, and got an answer."""
+
+    def open(self, opened: ExitStack, ends: Ends) -> None:
+        """Open the warehouses."""
+        if not self._config.warehouses:
+            raise ConfigError(
+                "no warehouse is configured", hint="add a [warehouses.NAME] table, see config.toml"
+            )
+        for name in self._names:
+            settings = self._config.warehouses.get(name)
+            if settings is None:
+                known = ", ".join(self._config.warehouses)
+                raise ConfigError(f"there is no warehouse {name!r}", hint=f"configured are: {known}")
+            warehouse = registry.load(settings.kind).connect(settings, name)
+            opened.callback(warehouse.close)
+            self._warehouses[name] = warehouse
+            ends.admit(name, warehouse.state())
+
+    def start(
+        self, opened: ExitStack, ends: Ends, capture: Capture, failed: Callable[[BaseException], None]
+    ) -> None:
+        """Start a thread for each. Whatever ends one ends the line: `failed` is told."""
+        always = ends.always_ahead or self._config.snapshot.mode == "no_data"
+        threads = []
+        for name, warehouse in self._warehouses.items():
+            settings, state = self._config.warehouses[name], warehouse.state()
+            self._book.target(name, registry.load(settings.kind).describe(settings), state)
+            subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
+            opened.callback(subscriber.close)
+            lookup = opened.enter_context(capture.lookup())
+            run = (name, subscriber, lookup, failed, always)
+            threads.append(
+                threading.Thread(target=self._apply, args=run, name=f"applier {name}", daemon=True)
+            )
+        for thread in threads:
+            opened.callback(thread.join)
+        opened.callback(self._stop)
+        for thread in threads:
+            thread.start()
+
+    def views(self) -> dict[str, View]:
+        """A picture of each; while nothing is being applied."""
+        return {name: warehouse.view() for name, warehouse in self._warehouses.items()}
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _apply(
+        self,
+        name: str,
+        subscriber: Subscriber,
+        lookup: Lookup,
+        failed: Callable[[BaseException], None],
+        always: bool,
+    ) -> None:
+        """An applier's thread."""
+        asked = False
+
+        def running() -> bool:
+            nonlocal asked
+            if asked and name in self._waiting:
+                self._waiting.discard(name)
+                if not self._waiting:
+                    self.ready.set()
+            asked = True
+            return not self._stopping
+
+        try:
+            warehouse = self._warehouses[name]
+            run_applier(subscriber, warehouse, lookup, self._book.applied(name), running, always_ahead=always)
+        except BaseException as error:  # noqa: BLE001  handed to the line
+            self.failure = self.failure or error
+            failed(error)

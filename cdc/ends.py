@@ -1,0 +1,106 @@
+"""The two ends of the transport: what the reader publishes to and what each applier subscribes to, made from the settings.
+
+The embedded transport is here. Any other is a log that lasts, between a reader and appliers that may be other processes
+(`cdc.log_ends`); what differs for the line between the two is in this one place:
+
+              who knows how far the copies are       a copy begins once the stream has passed
+    embedded  the warehouses                         what the warehouses have applied
+    a log     the log's own control records          all that an earlier reader may have published
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from cdc.config import MEMORY, Config
+from cdc.errors import ConfigError
+from cdc.interfaces import Checkpoint, Mark, Publisher, Subscriber, Warehouse
+from cdc.lsn import Lsn
+from cdc.memory import MemoryPublisher
+from cdc.origin import Origin
+from cdc.source.capture import Capture
+
+Controls = Mapping[str, bytes]
+
+
+class Ends(Protocol):
+    """For one attempt."""
+
+    always_ahead: bool
+    """May a target show more than the events that come to it? An applier then believes no row that it finds under an old key."""
+
+    def admit(self, name: str, state: Checkpoint) -> None:
+        """Raise ConfigError for a warehouse that was filled through another transport."""
+
+    def publisher(self, origin: Origin) -> Publisher:
+        """The reader's end. Called once, before any subscriber is made."""
+
+    def known(self) -> Sequence[Controls]:
+        """The control records of earlier runs, from each place that keeps them."""
+
+    def copies_begin_after(self, capture: Capture) -> Lsn:
+        """An LSN that the stream must have passed before a copy may begin."""
+
+    def subscriber(self, name: str, warehouse: Warehouse) -> Subscriber:
+        """The end of one applier."""
+
+    def failed(self, error: BaseException) -> None:
+        """An applier ended with this error: the publisher takes nothing more, whoever waits for it is let go."""
+
+    def await_applied(self, subscribers: Mapping[str, Subscriber], timeout: float) -> None:
+        """After a flush: return when all that was published is in the warehouses. Raises CdcError."""
+
+    def close(self) -> None:
+        """Let everybody go who waits. May be called twice."""
+
+
+class EmbeddedEnds:
+    """Reader and appliers in one process."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._states: dict[str, Checkpoint] = {}
+        self._partition = ""
+        self._publisher: MemoryPublisher | None = None
+        self.always_ahead = False
+
+    def admit(self, name: str, state: Checkpoint) -> None:
+        if any(mark.offset >= 0 for mark in state.marks.values()):
+            raise ConfigError(
+                "the warehouse was filled through Kafka",
+                where=f"[warehouses.{name}]",
+                why=f'[transport] kind is "{MEMORY}", which knows nothing of how far that went',
+                hint="go on with Kafka, or `cdc drop` to begin anew: the tables are then copied again",
+            )
+        self._states[name] = state
+
+    def publisher(self, origin: Origin) -> Publisher:
+        self._partition = origin.partition
+        limits = tuple(self._config.warehouses.values())
+        self._publisher = MemoryPublisher(origin.partition, self._config.transport, limits)
+        return self._publisher
+
+    def known(self) -> Sequence[Controls]:
+        return [state.controls for state in self._states.values()]
+
+    def copies_begin_after(self, capture: Capture) -> Lsn:  # noqa: ARG002
+        marks = [state.marks.get(self._partition, Mark()) for state in self._states.values()]
+        return max(mark.position.commit_lsn for mark in marks)
+
+    def subscriber(self, name: str, warehouse: Warehouse) -> Subscriber:  # noqa: ARG002
+        assert self._publisher is not None
+        subscriber = self._publisher.subscriber()
+        subscriber.restore(self._states[name].controls)
+        return subscriber
+
+    def failed(self, error: BaseException) -> None:
+        assert self._publisher is not None
+        self._publisher.fail(error)
+
+    def await_applied(self, subscribers: Mapping[str, Subscriber], timeout: float) -> None:
+        """A flush has seen to it."""
+
+    def close(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
