@@ -8,7 +8,7 @@ source block. The encoder keeps the order of events, does no IO and reads the cl
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cdc.events import Begin, Change, Chunk, Commit, Message, Truncate
@@ -123,6 +123,16 @@ class Encoder:
         self._moment.set(self._clock())
         schema = self._schema(of)
         return [*schema, *of.truncate(event)]
+
+    def emptied(self, chunk: Chunk) -> Sequence[Record]:
+        """The record that says that a copy begins, which empties the target: a truncate's, even if those are skipped."""
+        table, position = chunk.table, chunk.position
+        of = self._tables.get(table) or self._table(table)
+        self._moment.set(self._clock())
+        begin = Begin(position.commit_lsn, self._moment.us, 0)
+        of.enter(begin, self._last_commit)
+        event = Truncate(table, begin, position.ordinal, position.commit_lsn)
+        return [*self._schema(of), *of.emptied(event)]
 
     def _chunk(self, chunk: Chunk) -> Iterator[Record]:
         table = chunk.table

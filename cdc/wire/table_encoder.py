@@ -151,9 +151,14 @@ class TableEncoder:
 
     def truncate(self, event: Truncate) -> Sequence[Record]:
         """A record without key."""
-        if TRUNCATE in self._skipped:
-            return ()
-        value = self._envelope(TRUNCATE, None, None, event, b"%d" % event.lsn, event.ordinal)
+        return () if TRUNCATE in self._skipped else self._emptied(event, event)
+
+    def emptied(self, event: Truncate) -> Sequence[Record]:
+        """The same where a copy begins, outside of the source's transactions and whatever is skipped."""
+        return self._emptied(event, None)
+
+    def _emptied(self, event: Truncate, counted: Truncate | None) -> Sequence[Record]:
+        value = self._envelope(TRUNCATE, None, None, counted, b"%d" % event.lsn, event.ordinal)
         return (Record(self.plan.topic, None, value, self._headers(event.ordinal)),)
 
     def chunk(self, chunk: Chunk, *, begins: bool) -> Iterator[Record]:

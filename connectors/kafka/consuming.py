@@ -47,6 +47,12 @@ class Consumer(Protocol):
     def fetch(self, count: int, timeout: float) -> list[Received]:
         """What is there, at once if there is something; at most so many, in order per partition."""
 
+    def pause(self, partition: Partition) -> None:
+        """Give nothing more of an assigned partition, but for what is on its way to the caller."""
+
+    def resume(self, partition: Partition) -> None:
+        """Go on with it, where it was paused."""
+
     def position(self, partition: Partition) -> int:
         """The next offset to be given; behind what is for the brokers alone, once there is no more."""
 
@@ -173,6 +179,12 @@ class LibrdkafkaConsumer:
             elif number(message.error()) not in PASSING:
                 raise classify(message.error(), what=WHAT, where=message.topic() or self._where)
         return records
+
+    def pause(self, partition: Partition) -> None:
+        self._call(partition[0], lambda: self._consumer.pause([self._place(partition, -1)]))
+
+    def resume(self, partition: Partition) -> None:
+        self._call(partition[0], lambda: self._consumer.resume([self._place(partition, -1)]))
 
     def position(self, partition: Partition) -> int:
         given = int(self._consumer.position([self._place(partition, -1)])[0].offset)

@@ -93,6 +93,12 @@ class PythonConsumer:
         self._consumer.resume(*new)
         return new
 
+    def pause(self, partition: Partition) -> None:
+        self._consumer.pause(TopicPartition(*partition))
+
+    def resume(self, partition: Partition) -> None:
+        self._consumer.resume(TopicPartition(*partition))
+
     def position(self, partition: Partition) -> int:
         return int(self._call(lambda: self._consumer.position(TopicPartition(*partition))))
 

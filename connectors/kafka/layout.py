@@ -37,11 +37,14 @@ class Layout:
         self._compacted = {*compacted, settings.progress_topic}
         self.limits: dict[str, int] = {}
         """Topics that are there, and the bytes that a record of each may have."""
+        self.partitions: dict[str, int] = {}
+        """How many each of them has."""
 
     def load(self) -> None:
         """Find out what is there, by one look."""
         known = self._admin.topics()
         limits = self._admin.limits(list(known))
+        self.partitions = dict(known)
         self.limits = {topic: limits.get(topic, DEFAULT_LIMIT) - RECORD_OVERHEAD for topic in known}
 
     def smallest(self) -> int:
@@ -54,9 +57,20 @@ class Layout:
             partitions = 1 if topic in self._single else self._settings.partitions
             if self._admin.create(topic, partitions, self.configs(topic)):
                 log.info("topic made", topic=topic, partitions=partitions)
+            else:
+                partitions = self._admin.topics(topic).get(topic, partitions)
+            self.partitions[topic] = partitions
             limit = self._admin.limits([topic]).get(topic, DEFAULT_LIMIT)
             self.limits[topic] = limit - RECORD_OVERHEAD
         return self.limits[topic]
+
+    def is_single(self, topic: str) -> bool:
+        """Has it one partition by nature? Tables' topics have not."""
+        return topic in self._single
+
+    def is_compacted(self, topic: str) -> bool:
+        """Does it take no record without key?"""
+        return "compact" in self.configs(topic).get("cleanup.policy", "")
 
     def configs(self, topic: str) -> Mapping[str, str]:
         """What a topic is made with."""
@@ -69,8 +83,8 @@ class Layout:
         configs = {"cleanup.policy": self._settings.cleanup_policy, "retention.ms": str(retention)}
         return configs | self._settings.topic
 
-    def raise_limit(self, topic: str, size: int) -> None:
-        """Let a topic take records of this size."""
+    def raise_limit(self, topic: str, size: int) -> int:
+        """Let a topic take records of this size; gives the new limit."""
         wanted = 1 << (size + RECORD_OVERHEAD).bit_length()
         wanted = min(wanted, self._settings.max_record_bytes)
         if size + RECORD_OVERHEAD > wanted:
@@ -83,3 +97,4 @@ class Layout:
         self._admin.alter(topic, {"max.message.bytes": str(wanted)})
         log.warning("the topic's limit was raised for a large record", topic=topic, max_message_bytes=wanted)
         self.limits[topic] = wanted - RECORD_OVERHEAD
+        return self.limits[topic]

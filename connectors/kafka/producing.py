@@ -5,7 +5,7 @@ Both raise TransportError and its kin, for a record accepted earlier as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 import structlog
@@ -19,9 +19,25 @@ log = structlog.get_logger()
 
 Headers = Sequence[tuple[str, bytes | None]]
 KEYED = -1  # the partition that the record's key has
+UNKEYED = 0
+"""The partition of records without key: always the same, so that a table without key keeps its order, and a record that is
+published again after a crash comes after its first copy, where a subscriber knows it by its position."""
 WHAT = "records cannot be written"
 WAIT = 0.1
 ALL_DOWN = -187
+
+
+class Record(Protocol):
+    """What the wire makes of an event (`cdc.wire.Record`)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 class Producer(Protocol):
@@ -34,6 +50,9 @@ class Producer(Protocol):
 
     def flush(self) -> None:
         """Return when all records are durable; raise if one cannot be."""
+
+    def partitions(self, topics: Collection[str]) -> Mapping[str, int]:
+        """How many partitions these topics have now, as far as keys are spread over them."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -136,6 +155,13 @@ class LibrdkafkaProducer:
         while self._producer.flush(WAIT):
             self._reports.check()
         self._reports.check()
+
+    def partitions(self, topics: Collection[str]) -> Mapping[str, int]:
+        try:
+            found = self._producer.list_topics(timeout=self._timeout).topics
+        except self._exception as error:
+            raise classify(error, what="the topics cannot be listed", where=self._where) from error
+        return {topic: len(found[topic].partitions) for topic in topics if topic in found}
 
     def begin(self) -> None:
         self._transact("begin_transaction")

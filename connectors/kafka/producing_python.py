@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from cdc.errors import Stopped
@@ -65,6 +65,16 @@ class PythonProducer:
     def flush(self) -> None:
         self._call(self._where, lambda: self._producer.flush(timeout=self._timeout + 30))
         self._check()
+
+    def partitions(self, topics: Collection[str]) -> Mapping[str, int]:
+        """What its own metadata say, by which it spreads keys."""
+        found: dict[str, int] = {}
+
+        def ask() -> None:
+            found.update({topic: len(self._producer.partitions_for(topic)) for topic in topics})
+
+        self._call(self._where, ask)
+        return found
 
     def begin(self) -> None:
         self._call(self._where, self._producer.begin_transaction)

@@ -2,45 +2,28 @@
 
     publish   rows go to the client, which sends them in the background; control records wait here
     flush     first the rows, then the control records that speak of them: each step waits until the brokers have it all
-    progress  the control records of earlier runs, read from their compacted topic
+    progress  the control records of this run and earlier ones, which were read from their compacted topic
+
+What no partition may overtake has a fence (`fences.py`): a truncate, a copy's beginning, keys that move to other partitions.
 
 With `transactional` both go into one Kafka transaction, committed with whole transactions of the source only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import structlog
-
-from cdc.errors import Stopped, TransportError
-from cdc.events import Chunk, Commit, Control, Event
+from cdc.errors import Stopped, TransportUnavailable
+from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Truncate
+from cdc.lsn import Lsn, Position
 from connectors.kafka.admin import Admin
 from connectors.kafka.consuming import read_all
+from connectors.kafka.emptying import Emptying
+from connectors.kafka.fences import KEPT, Fences, changed
 from connectors.kafka.layout import Layout
-from connectors.kafka.producing import KEYED, Headers, Producer, open_producer
+from connectors.kafka.oversized import Oversized
+from connectors.kafka.producing import KEYED, UNKEYED, Headers, Producer, Record, open_producer
 from connectors.kafka.settings import Settings
-
-log = structlog.get_logger()
-
-UNKEYED = 0
-"""The partition of records without key: always the same, so that a table without key keeps its order, and a record that is
-published again after a crash comes after its first copy, where a subscriber knows it by its position."""
-
-
-class Record(Protocol):
-    """What the wire makes of an event (`cdc.wire.Record`)."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
-
 
 Encode = Callable[[Event], Iterable[Record]]
 
@@ -48,8 +31,10 @@ Encode = Callable[[Event], Iterable[Record]]
 class KafkaPublisher:
     """Implements `cdc.interfaces.Publisher`. `close` may be called by any thread: whoever waits then meets Stopped.
 
-    `schemas` is the topic whose records must be there before what follows them; `single` the topics that have one
-    partition, `compacted` those of which the last value per key is enough.
+    `emptied` gives the records that say that a copy begins (`cdc.wire.Encoder.emptied`); without it the records have a form
+    that no applier of ours reads, and there are no fences around emptied tables. `schemas` is the topic whose records
+    must be there before what follows them; `single` the topics that have one partition, `compacted` those of which the last
+    value per key is enough. `sparing`: nothing goes to a new topic that the events themselves do not ask for.
     """
 
     def __init__(
@@ -57,84 +42,107 @@ class KafkaPublisher:
         settings: Settings,
         encode: Encode,
         *,
+        emptied: Callable[[Chunk], Iterable[Record]] | None = None,
         schemas: str = "",
         single: Iterable[str] = (),
         compacted: Iterable[str] = (),
+        sparing: bool = False,
     ) -> None:
         self._settings = settings
         self._encode = encode
+        self._emptied = emptied
         self._schemas = schemas
         self._admin = Admin(settings)
         self._layout = Layout(settings, self._admin, {schemas, *single}, {schemas, *compacted})
         self._controls: dict[str, bytes] = {}
+        self._limits: dict[str, int] = {}
+        """Of topics written to in this run: the bytes that a record may have."""
+        self._place: Lsn = 0  # the commit LSN of what is being published
         self._rows = 0  # in the open Kafka transaction
-        self._open = self._closed = False
-        self.dead_letters = 0
-        """Records that were too large for their topics since the start, and went to that of dead letters."""
+        self._open = self._closed = self._sent = False
+        self._oversized = Oversized(settings, self._layout, self.put)
         self._producer: Producer | None = None
         try:
             self._layout.load()
             self._layout.ensure(settings.progress_topic)
+            self._durable = dict(self._read_progress())
+            self._fences = Fences(self, self._durable, self._layout)
+            self._emptying = Emptying(self._fences, self._layout, self._enter, sparing=sparing)
             batch = {"batch.size": min(1_000_000, self._layout.smallest())} | settings.librdkafka
             self._producer = open_producer(settings.copy(librdkafka=batch))
         except BaseException:
             self.close()
             raise
 
+    @property
+    def dead_letters(self) -> int:
+        """Records that were too large for their topics since the start, and went to that of dead letters."""
+        return self._oversized.dead_letters
+
     def publish(self, event: Event) -> None:
+        if isinstance(event, Change):
+            for record in self._encode(event):
+                self._send(record)
+            return
         if isinstance(event, Control):
             self._controls[event.key] = event.value
             return
-        for record in self._encode(event):
-            self._send(record)
-        if isinstance(event, Chunk):
+        if isinstance(event, Begin):
+            self._place = event.commit_lsn
+        records = self._encode(event)
+        if isinstance(event, Truncate) and self._emptied:
+            records = self._emptying.truncate(event, records)
+        elif isinstance(event, Chunk):
+            self._place = event.position.commit_lsn
+            if event.first and self._emptied:
+                records = self._emptying.copy(event, self._emptied(event), records)
             self._controls[event.control.key] = event.control.value
-        elif isinstance(event, Commit) and self._rows >= self._settings.transaction_rows:
+        for record in records:
+            self._send(record)
+        if isinstance(event, Commit) and self._rows >= self._settings.transaction_rows:
             self._commit()
 
     def _send(self, record: Record) -> None:
         topic, key, value = record.topic, record.key, record.value
-        limit = self._layout.limits.get(topic)
+        limit = self._limits.get(topic)
         if limit is None:
-            limit = self._layout.ensure(topic)
+            limit = self._enter(record)
         if value is not None and len(value) + len(key or b"") > limit - 1024:
             size = len(value) + len(key or b"") + sum(len(k) + len(v or b"") for k, v in record.headers)
-            if size > limit and not self._oversized(record, size, limit):
-                return
+            if size > limit:
+                found = self._oversized.handle(record, size, limit)
+                if found is None:
+                    return
+                self._limits[topic] = found
         self._begin()
         self._ready.send(topic, value, key, record.headers, UNKEYED if key is None else KEYED)
         if topic == self._schemas and not self._settings.transactional:
             self._ready.flush()  # rare: once per shape of a table
 
-    def _oversized(self, record: Record, size: int, limit: int) -> bool:
-        """What the settings say of a record over its topic's limit; True: send it."""
-        if self._settings.oversized == "raise":
-            self._layout.raise_limit(record.topic, size)
-            return True
-        if self._settings.oversized == "dead_letter":
-            self._bury(record, size, limit)
-            return False
-        raise TransportError(
-            f"a record of {size:,} bytes is larger than its topic allows ({limit:,})",
-            where=record.topic,
-            hint='[transport] oversized = "raise" raises the topic\'s max.message.bytes, "dead_letter" puts the record aside',
-        )
+    def _enter(self, record: Record) -> int:
+        """The limit of a topic, which is looked at closely the first time that it is written to in this run."""
+        topic = record.topic
+        if topic not in self._limits:
+            self._limits[topic] = self._layout.ensure(topic)
+            if not self._layout.is_single(topic):
+                self._fences.enter(topic, keyed=record.key is not None, position=Position(self._place, 0))
+        return self._limits[topic]
 
-    def _bury(self, record: Record, size: int, limit: int) -> None:
-        """To the dead letters, with key, value (unless it is too large for them, too), headers, origin and reason."""
-        topic = self._settings.dead_letter_topic
-        reason = f"{size} bytes are more than the {limit} that the topic allows"
-        fits = size <= self._layout.ensure(topic) - 1024
-        headers = [
-            *record.headers,
-            ("cdc.topic", record.topic.encode()),
-            ("cdc.reason", reason.encode()),
-            ("cdc.value", b"whole" if fits else b"left out"),
-        ]
+    def put(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Headers, partition: int
+    ) -> None:
         self._begin()
-        self._ready.send(topic, record.value if fits else None, record.key, headers, UNKEYED)
-        self.dead_letters += 1
-        log.error("a record went to the dead letters", topic=record.topic, why=reason)
+        self._ready.send(topic, value, key, headers, partition)
+
+    def settle(self) -> None:
+        if not self._settings.transactional:
+            self._ready.flush()
+
+    def remember(self, key: str, value: bytes, *, now: bool) -> None:
+        if now:
+            self.put(self._settings.progress_topic, value, key.encode(), (), UNKEYED)
+        else:
+            self._controls[key] = value
 
     @property
     def _ready(self) -> Producer:
@@ -142,6 +150,7 @@ class KafkaPublisher:
         return self._producer
 
     def _begin(self) -> None:
+        self._sent = True
         if self._settings.transactional:
             self._rows += 1
             if not self._open:
@@ -158,26 +167,37 @@ class KafkaPublisher:
     def flush(self) -> None:
         if self._closed:
             raise Stopped("the transport was closed")
-        if not self._settings.transactional:
-            self._ready.flush()
+        self.settle()
+        if self._sent:
+            self._check_partitions()
         if self._controls:
             for key, value in self._controls.items():
-                self._begin()
-                self._ready.send(self._settings.progress_topic, value, key.encode(), (), UNKEYED)
-            if not self._settings.transactional:
-                self._ready.flush()
+                self.put(self._settings.progress_topic, value, key.encode(), (), UNKEYED)
+            self.settle()
         self._commit()
+        self._durable.update(self._controls)
         self._controls = {}
+        self._sent = False
+
+    def _check_partitions(self) -> None:
+        """Keys have moved if partitions were added: what was not confirmed is published again, behind a fence."""
+        before = {topic: self._layout.partitions[topic] for topic in self._limits}
+        if added := changed(before, self._ready.partitions(before)):
+            raise TransportUnavailable(
+                "partitions were added to a topic",
+                why="keys have moved to other partitions, so what was not confirmed is published once more",
+                where=", ".join(added),
+            )
+
+    def _read_progress(self) -> Iterator[tuple[str, bytes]]:
+        found: dict[str, bytes | None] = {}
+        for record in read_all(self._settings, self._settings.progress_topic):
+            if record.key is not None:
+                found[record.key.decode()] = record.value
+        return ((key, value) for key, value in found.items() if value is not None)
 
     def progress(self) -> Mapping[str, bytes]:
-        topic = self._settings.progress_topic
-        found: dict[str, bytes] = {}
-        for record in read_all(self._settings, topic):
-            if record.key is not None:
-                found.pop(record.key.decode(), None)
-                if record.value is not None:
-                    found[record.key.decode()] = record.value
-        return found
+        return {key: value for key, value in self._durable.items() if not key.startswith(KEPT)}
 
     def close(self) -> None:
         self._closed = True

@@ -7,21 +7,26 @@ committed is for operators to look at, and for nothing else but to know that rec
     receive     records become events, in one buffer per partition; what a mark covers is left out: a reader that started
                 again publishes it again. A buffer is a batch once it has enough rows or bytes, or nothing more comes
     revoked     its buffer is dropped: whoever has the partition now reads it again from the mark
+
+At a fence (`fences.py`, `holding.py`) a partition stops until the others have come to it, too.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import structlog
 
 from cdc.config import WarehouseSettings
 from cdc.errors import TransportUnavailable
-from cdc.events import READ, Change, Event, Message, Truncate
+from cdc.events import Event
 from cdc.interfaces import Batch, Checkpoint, Mark
-from cdc.lsn import Position
+from connectors.kafka.buffers import Buffer
 from connectors.kafka.consuming import Consumer, Partition, Received, open_consumer
+from connectors.kafka.fences import COMPACTED_VALUE, Fence, fence_of
+from connectors.kafka.holding import Holding, mark_name, partition_of
 from connectors.kafka.places import Places
 from connectors.kafka.settings import Settings
 
@@ -30,42 +35,14 @@ log = structlog.get_logger()
 Decode = Callable[[Received], Iterable[Event]]
 FETCH = 5_000  # records at most
 IMPATIENT = 1.0  # seconds between looks while there is no topic yet
-
-
-class Buffer:
-    """What has come of one partition and was not handed over: `next` is the offset behind it, `position` the highest so far."""
-
-    def __init__(self, mark: Mark, offset: int) -> None:
-        self.position: Position = mark.position
-        self.next = offset
-        self.clear(0.0)
-
-    def clear(self, now: float) -> None:
-        self.events: list[Event] = []
-        self.rows = self.size = self.commit_us = 0
-        self.moved = False
-        self.opened = now
-
-    def take(self, events: Iterable[Event]) -> None:
-        """Add what is not known yet. A snapshot's rows are never old: a copy that begins again is applied again."""
-        for event in events:
-            if not isinstance(event, Change | Truncate | Message) or event.begin is None:
-                continue
-            position = Position(event.begin.commit_lsn, event.ordinal)
-            if position > self.position:
-                self.position = position
-            elif not (isinstance(event, Change) and event.op == READ):
-                continue
-            self.events.append(event)
-            self.rows += 1
-            self.commit_us = event.begin.commit_us
+LOOK = 0.3  # seconds between questions to the warehouse while a partition waits at a fence
 
 
 class KafkaSubscriber:
     """Implements `cdc.interfaces.Subscriber`.
 
-    `decode` makes events of a record; `wanted` says which topics have any. `marks` asks the warehouse anew at each assignment,
-    because another applier may have moved them; without it, those given to `seek` are taken to be the last word.
+    `decode` makes events of a record; `wanted` says which topics have any. `state` asks the warehouse anew, at each assignment
+    and while a partition waits at a fence: another applier may have moved its marks.
     """
 
     def __init__(
@@ -76,18 +53,20 @@ class KafkaSubscriber:
         warehouse: str,
         limits: WarehouseSettings,
         wanted: Callable[[str], bool],
-        marks: Callable[[], Mapping[str, Mark]] | None = None,
+        state: Callable[[], Checkpoint],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._decode = decode
         self._limits = limits
         self._wanted = wanted
-        self._ask = marks
+        self._state = state
         self._clock = clock
         self._consumer: Consumer = open_consumer(settings, settings.group_of(warehouse))
         self._places = Places(self._consumer, accept_missing=settings.missing_history == "accept")
-        self._marks: dict[str, Mark] = {}
+        self._holding = Holding()
+        self._asked = float("-inf")
+        self._fence_ends: dict[Partition, Mapping[int, int]] = {}
         self._buffers: dict[Partition, Buffer] = {}
         self._committed: dict[Partition, int] = {}
         self._topics: frozenset[str] = frozenset()
@@ -96,15 +75,18 @@ class KafkaSubscriber:
         self.closed = False
 
     def seek(self, marks: Mapping[str, Mark]) -> None:
-        self._marks = dict(marks)
+        self._holding.learn(Checkpoint(marks))
 
     def receive(self, timeout: float) -> Batch | None:
         until = self._clock() + timeout
         while not self.closed:
             self._discover()
+            held = self._pass_fences()
             if batch := self._ready():
                 return batch
             wait = max(0.0, until - self._clock())
+            if held:
+                wait = min(wait, LOOK)
             if any(buffer.moved for buffer in self._buffers.values()):
                 wait = 0.0  # an idle stream hands over at once
             elif not self._topics:
@@ -140,15 +122,16 @@ class KafkaSubscriber:
     def _assigned(self, partitions: list[Partition]) -> Mapping[Partition, int]:
         """Where to start. Called inside of the client, which may swallow what is raised: `receive` raises it."""
         try:
-            if self._ask is not None:
-                self._marks.update(self._ask())
-            starts = self._places.starts(partitions, self._marks)
+            self._holding.learn(self._state())
+            starts = self._places.starts(partitions, self._holding.marks)
         except Exception as error:  # noqa: BLE001  raised by `receive`
             self._failure = error
             return {}
         for partition, offset in starts.items():
-            self._buffers[partition] = Buffer(self._marks.get(mark_name(partition), Mark()), offset)
+            mark = self._holding.marks.get(mark_name(partition), Mark())
+            self._buffers[partition] = Buffer(partition, mark, offset)
             self._committed.pop(partition, None)
+            self._fence_ends.pop(partition, None)
         return starts
 
     def _revoked(self, partitions: list[Partition]) -> None:
@@ -161,17 +144,61 @@ class KafkaSubscriber:
             buffer = self._buffers.get((record.topic, record.partition))
             if buffer is None or record.offset < buffer.next:
                 continue
-            if not buffer.moved:
-                buffer.moved, buffer.opened = True, now
-            buffer.next = record.offset + 1
-            buffer.size += len(record.value or b"")
-            buffer.take(decode(record))
+            if buffer.fence is not None:
+                buffer.waiting.append(record)
+            elif record.headers and (fence := fence_of(record.headers)):
+                self._at_fence(buffer, fence, record, now)
+            else:
+                buffer.add(record, decode(record), now)
+
+    def _at_fence(self, buffer: Buffer, fence: Fence, record: Received, now: float) -> None:
+        """Cross it, or stop until that may be."""
+        if self._holding.may_pass(buffer.partition, fence):
+            buffer.cross(fence, record, self._marked(buffer, record), now)
+        else:
+            self._consumer.pause(buffer.partition)
+            buffer.stop(fence, record, known=self._holding.has_reached(buffer.partition, fence))
+            log.info("waiting at a fence", partition=mark_name(buffer.partition), kind=fence.kind)
+
+    def _marked(self, buffer: Buffer, marker: Received) -> Iterable[Event]:
+        """The events of a marker, which only partition 0 has."""
+        return () if marker.value in (None, COMPACTED_VALUE) or buffer.partition[1] else self._decode(marker)
+
+    def _pass_fences(self) -> bool:
+        """Let go on who may; True if others wait still."""
+        held = [buffer for buffer in self._buffers.values() if buffer.fence is not None]
+        if held and self._clock() - self._asked >= LOOK:
+            self._asked = self._clock()
+            self._holding.learn(self._state())
+        waiting = False
+        for buffer in held:
+            assert buffer.fence is not None
+            if not self._holding.may_pass(buffer.partition, buffer.fence, partial(self._ends, buffer)):
+                waiting = True
+                continue
+            fence, (marker, *rest) = buffer.fence, buffer.go_on()
+            buffer.cross(fence, marker, self._marked(buffer, marker), self._clock())
+            self._fence_ends.pop(buffer.partition, None)
+            self._take(rest)
+            if buffer.fence is None:
+                self._consumer.resume(buffer.partition)
+        return waiting
+
+    def _ends(self, buffer: Buffer) -> Mapping[int, int]:
+        """Where the other partitions ended when partition 0 first waited at its fence."""
+        found = self._fence_ends.get(buffer.partition)
+        if found is None:
+            topic, count = buffer.partition[0], buffer.fence.partitions if buffer.fence else 0
+            bounds = {each: self._consumer.bounds((topic, each)) for each in range(1, count)}
+            found = {each: high if low < high else -1 for each, (low, high) in bounds.items()}
+            self._fence_ends[buffer.partition] = found
+        return found
 
     def _ready(self) -> Batch | None:
         """The batch of a partition that has enough, or has waited long enough, or of the fullest if all together are too much."""
         limits, total, oldest = self._limits, 0, self._clock() - self._limits.max_delay
         for partition, buffer in self._buffers.items():
-            if buffer.rows >= limits.batch_rows or buffer.size >= limits.batch_bytes:
+            if buffer.urgent or buffer.rows >= limits.batch_rows or buffer.size >= limits.batch_bytes:
                 return self._hand_over(partition)
             if buffer.moved and buffer.opened <= oldest:
                 return self._hand_over(partition)
@@ -183,19 +210,15 @@ class KafkaSubscriber:
         return self._hand_over(max(moved, key=lambda each: self._buffers[each].rows)) if moved else None
 
     def _hand_over(self, partition: Partition) -> Batch:
-        buffer = self._buffers[partition]
-        checkpoint = Checkpoint({mark_name(partition): Mark(buffer.position, buffer.next)})
-        batch = Batch(buffer.events, checkpoint, buffer.rows, buffer.size, buffer.commit_us)
-        buffer.clear(self._clock())
-        return batch
+        return self._buffers[partition].hand_over(self._clock())
 
     def commit(self, batch: Batch) -> None:
         if batch.checkpoint is None:
             raise ValueError("every batch of Kafka's has a checkpoint")
         offsets: dict[Partition, int] = {}
+        self._holding.learn(batch.checkpoint)
         for name, mark in batch.checkpoint.marks.items():
             partition = partition_of(name)
-            self._marks[name] = mark
             if partition in self._buffers and mark.offset > self._committed.get(partition, -1):
                 offsets[partition] = self._committed[partition] = mark.offset
         if offsets:
@@ -206,14 +229,3 @@ class KafkaSubscriber:
             self.closed = True
             self._buffers.clear()
             self._consumer.close()
-
-
-def mark_name(partition: Partition) -> str:
-    """('shop.public.orders', 3) → 'shop.public.orders/3'; a topic's name has no slash."""
-    return f"{partition[0]}/{partition[1]}"
-
-
-def partition_of(name: str) -> Partition:
-    """The inverse."""
-    topic, _, number = name.rpartition("/")
-    return topic, int(number)

@@ -7,18 +7,14 @@ from typing import Any
 
 import pytest
 
-from cdc.config import TransportSettings, WarehouseSettings
-from cdc.interfaces import Publisher, Subscriber
+from cdc.config import TransportSettings
+from cdc.interfaces import Checkpoint, Publisher, Subscriber
 from cdc.memory import MemoryPublisher
 from cdc.testing.transport_contract import TransportContract
 from cdc.testing.transports import Sink, Transport
 from connectors.kafka import Settings
-from connectors.kafka.publisher import KafkaPublisher
-from connectors.kafka.subscriber import KafkaSubscriber
 from tests.fixtures.kafka_broker import Address
-from tests.fixtures.plain_wire import PlainWire
-
-LIMITS = WarehouseSettings(kind="test", batch_rows=1000, max_delay=0.05)
+from tests.fixtures.kafka_ends import LIMITS, Ends
 
 
 class MemoryTransport(Transport):
@@ -31,16 +27,19 @@ class MemoryTransport(Transport):
 
 class KafkaTransport(Transport):
     def __init__(self, kafka: Address, prefix: str, **given: Any) -> None:
-        self.settings = Settings(
-            bootstrap_servers=kafka.plain, topic_prefix=prefix, discover_interval=1.0, linger=0.001, **given
+        self.ends = Ends(
+            Settings(
+                bootstrap_servers=kafka.plain,
+                topic_prefix=prefix,
+                discover_interval=1.0,
+                linger=0.001,
+                **given,
+            )
         )
-        self.wire = PlainWire(prefix)
 
     def open(self, sink: Sink) -> tuple[Publisher, Subscriber]:
-        subscriber = KafkaSubscriber(
-            self.settings, self.wire.decode, warehouse="w", limits=LIMITS, wanted=self.wire.wanted
-        )
-        return KafkaPublisher(self.settings, self.wire.encode), subscriber
+        subscriber = self.ends.subscriber(lambda: Checkpoint(sink.marks, sink.controls))
+        return self.ends.publisher(), subscriber
 
 
 class TestMemory(TransportContract):

@@ -1,0 +1,101 @@
+"""What has come of one partition and was not handed over yet. No Kafka in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cdc.events import READ, Change, Event, Message, Truncate
+from cdc.interfaces import Batch, Checkpoint, Mark
+from cdc.lsn import Position
+from connectors.kafka.consuming import Partition, Received
+from connectors.kafka.fences import COPY, MOVED, Fence
+from connectors.kafka.holding import mark_name, reached
+
+
+class Buffer:
+    """`next` is the offset behind what it has, `position` the highest so far.
+
+    At a fence it stops: `fence` is what it waits at, and `waiting` has that record and what came behind it.
+    """
+
+    def __init__(self, partition: Partition, mark: Mark, offset: int) -> None:
+        self.partition = partition
+        self.position: Position = mark.position
+        self.next = offset
+        self.fence: Fence | None = None
+        self.waiting: list[Received] = []
+        self.clear(0.0)
+
+    def clear(self, now: float) -> None:
+        self.events: list[Event] = []
+        self.controls: dict[str, bytes] = {}
+        self.rows = self.size = self.commit_us = 0
+        self.moved = False
+        self.opened = now
+
+    @property
+    def urgent(self) -> bool:
+        """Do other partitions wait for what it has?"""
+        return bool(self.controls)
+
+    def add(self, record: Received, events: Iterable[Event], now: float) -> None:
+        """A record, and the events that it means."""
+        if not self.moved:
+            self.moved, self.opened = True, now
+        self.next = record.offset + 1
+        self.size += len(record.value or b"")
+        self._take(events)
+
+    def _take(self, events: Iterable[Event]) -> None:
+        """Add what is not known yet. A snapshot's rows are never old: a copy that begins again is applied again."""
+        for event in events:
+            if not isinstance(event, Change | Truncate | Message) or event.begin is None:
+                continue
+            position = Position(event.begin.commit_lsn, event.ordinal)
+            if position > self.position:
+                self.position = position
+            elif not (isinstance(event, Change) and event.op == READ):
+                continue
+            self._append(event)
+
+    def _append(self, event: Change | Truncate | Message) -> None:
+        self.events.append(event)
+        self.rows += 1
+        if event.begin is not None:
+            self.commit_us = event.begin.commit_us
+
+    def stop(self, fence: Fence, record: Received, *, known: bool) -> None:
+        """Wait at a fence. Unless that is `known`, others must be told that all before it is applied."""
+        self.fence, self.waiting = fence, [record]
+        self.next = record.offset
+        if self.partition[1] and not known:
+            self.controls.update([reached(self.partition, fence)])
+
+    def go_on(self) -> list[Received]:
+        """What has waited."""
+        self.fence, records = None, self.waiting
+        self.waiting = []
+        return records
+
+    def cross(self, fence: Fence, record: Received, events: Iterable[Event], now: float) -> None:
+        """A fence is behind it. In partition 0 that is when what the fence says is done: `events` are of the marker there."""
+        if fence.kind == MOVED:
+            self.position = fence.position
+        emptied: list[Event] = []
+        for event in events if self.partition[1] == 0 else ():
+            if fence.kind == COPY and isinstance(event, Truncate | Change):
+                self._append(Truncate(event.table, event.begin, event.ordinal, event.lsn))
+                self.position = max(self.position, fence.position)
+            if not (fence.kind == COPY and isinstance(event, Truncate)):
+                emptied.append(event)
+        self.add(record, emptied, now)
+        if self.partition[1] == 0 and fence.partitions > 1:
+            self.controls.update([reached(self.partition, fence)])
+
+    def hand_over(self, now: float) -> Batch:
+        """A batch of it, which leaves it empty."""
+        marks = {mark_name(self.partition): Mark(self.position, self.next)}
+        checkpoint = Checkpoint(marks, self.controls)
+        batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us)
+        self.clear(now)
+        return batch

@@ -1,0 +1,158 @@
+"""Fences: what all partitions of a topic must have come to before one of them goes on.
+
+Partitions are applied independently of each other. Where a table is emptied, or keys move to other partitions, that is not
+enough: so one marker goes to every partition, a record with the header `cdc.fence`. Partition 0 is the one that acts; the
+others stop at their markers until it has. The markers of the others are durable before that of partition 0 is sent, so
+whoever meets that one knows that all others will meet theirs. If the publisher dies between, the fence is void: the next
+publisher says so in partition 0, which lets go those that wait.
+
+    empty   the source truncated the table
+    copy    a copy of the table begins: the target is emptied
+    moved   partitions were added: everything after `position` is published once more behind the fence
+    void    a fence that was not finished
+
+Under one topic the number of a fence is higher than those of all before it. Here is the publisher's side; `holding.py` has
+the subscriber's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from cdc.lsn import START, Position
+from connectors.kafka.layout import Layout
+
+log = structlog.get_logger()
+
+HEADER = "cdc.fence"
+EMPTY, COPY, MOVED, VOID = "empty", "copy", "moved", "void"
+KEPT = "topic:"
+"""The publisher's own control records, one per topic, begin with this."""
+COMPACTED_KEY, COMPACTED_VALUE = b'{"cdc.fence":0}', b"null"
+"""A marker on a compacted topic: Kafka takes no record without key there, and must keep it. To Connect, `null` is a tombstone."""
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Fence(NamedTuple):
+    """One marker's header. `partitions` is how many partitions have one."""
+
+    kind: str
+    number: int
+    partitions: int
+    position: Position = START
+
+    def header(self) -> tuple[str, bytes]:
+        """`copy 1700000000000000 3 0 0`"""
+        return HEADER, " ".join(map(str, (*self[:3], *self.position))).encode()
+
+
+def fence_of(headers: Headers | None) -> Fence | None:
+    """The fence that a record marks. Its header is always the first, so that a row costs one comparison."""
+    if not headers or headers[0][0] != HEADER:
+        return None
+    kind, number, partitions, lsn, ordinal = (headers[0][1] or b"").decode().split(" ")
+    return Fence(kind, int(number), int(partitions), Position(int(lsn), int(ordinal)))
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the next publisher must know of a topic: how many partitions it had, and its last fence (`sent`: to all)."""
+
+    partitions: int
+    number: int = 0
+    sent: bool = True
+
+
+class Outlet(Protocol):
+    """What the publisher lends."""
+
+    def put(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: Headers, partition: int
+    ) -> None:
+        """Send a record."""
+
+    def settle(self) -> None:
+        """Wait until what was sent is durable; with transactions there is no need, all of it will be at once."""
+
+    def remember(self, key: str, value: bytes, *, now: bool) -> None:
+        """Keep a control record: at once, or with the next flush."""
+
+
+class Fences:
+    """The publisher's side. `controls` are those of earlier runs."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        controls: Mapping[str, bytes],
+        layout: Layout,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outlet = outlet
+        self._layout = layout
+        self._clock = clock
+        self._known = {
+            key.removeprefix(KEPT): msgspec.json.decode(value, type=Known)
+            for key, value in controls.items()
+            if key.startswith(KEPT)
+        }
+
+    def enter(self, topic: str, *, keyed: bool, position: Position) -> None:
+        """A topic is about to be written to, for the first time in this run, and from this position on."""
+        known, count = self._known.get(topic), self._layout.partitions[topic]
+        if known is not None and not known.sent:
+            log.warning(
+                "a fence that an earlier run did not finish is void", topic=topic, number=known.number
+            )
+            void = Fence(VOID, known.number, known.partitions)
+            self._mark(topic, void, 0)
+            self._outlet.settle()
+        if known is None:
+            self._keep(topic, Known(count), now=True)
+        elif known.partitions != count and keyed:
+            log.warning("partitions were added", topic=topic, before=known.partitions, now=count)
+            self.send(topic, MOVED, position)
+        elif known.partitions != count or not known.sent:
+            self._keep(topic, Known(count, known.number), now=False)
+
+    def send(
+        self, topic: str, kind: str, position: Position, value: bytes | None = None, headers: Headers = ()
+    ) -> None:
+        """A marker to every partition. `value` is what stands in that of partition 0."""
+        count = self._layout.partitions[topic]
+        last = self._known.get(topic, Known(count)).number
+        number = max(
+            last + 1, int(self._clock() * 1_000_000)
+        )  # higher even if the last one is not known any more
+        fence = Fence(kind, number, count, position)
+        self._keep(topic, Known(count, number, sent=False), now=True)
+        for partition in range(1, count):
+            self._mark(topic, fence, partition)
+        self._outlet.settle()
+        self._mark(topic, fence, 0, value, headers)
+        self._outlet.settle()
+        self._keep(topic, Known(count, number), now=False)
+
+    def _mark(
+        self, topic: str, fence: Fence, partition: int, value: bytes | None = None, headers: Headers = ()
+    ) -> None:
+        key = None
+        if self._layout.is_compacted(topic):
+            key, value = COMPACTED_KEY, value or COMPACTED_VALUE
+        self._outlet.put(topic, value, key, [fence.header(), *headers], partition)
+
+    def _keep(self, topic: str, known: Known, *, now: bool) -> None:
+        self._known[topic] = known
+        self._outlet.remember(KEPT + topic, msgspec.json.encode(known), now=now)
+        if now:
+            self._outlet.settle()
+
+
+def changed(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """Topics that have other numbers of partitions now."""
+    return sorted(topic for topic, count in before.items() if now.get(topic, count) != count)
