@@ -65,7 +65,7 @@ def debezium(column: Column, settings: FormatSettings, lane_of: ElementLane) -> 
     convert = _in_java(kind, element.convert)
     return Lane(
         array(element.schema, optional=not strict),
-        _convert(of, convert, strict=strict, nested=not settings.schemas_enable),
+        _convert(of, convert, strict=strict, nested=not settings.schemas_enable, decimal=kind == "numeric"),
         zero=b"[]",
         unsent=_placeholder(of, settings),
     )
@@ -76,7 +76,10 @@ def is_isbn(column: Column) -> bool:
     return column.type_name.removesuffix("[]").rpartition(".")[2] == "isbn"
 
 
-def _convert(of: LogicalType, convert: Convert, *, strict: bool, nested: bool) -> Convert:
+def _convert(
+    of: LogicalType, convert: Convert, *, strict: bool, nested: bool, decimal: bool = False
+) -> Convert:
+    """`strict`: a NULL among them makes the whole null; `decimal`: so does what Java's BigDecimal has no form for."""
     delimiter = b";" if of.kind == "box" else b","
 
     def write(element: Element) -> bytes:
@@ -88,7 +91,7 @@ def _convert(of: LogicalType, convert: Convert, *, strict: bool, nested: bool) -
 
     def whole(cell: bytes) -> bytes:
         elements = parse_array(cell, delimiter)
-        if strict and None in elements:
+        if (strict and None in elements) or (decimal and (b"NaN" in cell or b"Infinity" in cell)):
             return NULL
         return b"[%b]" % b",".join(map(write, elements))
 
