@@ -101,7 +101,8 @@ class Chunk(msgspec.Struct, frozen=True):
     `csv` is PostgreSQL's `COPY … (FORMAT csv)` of all columns of `table` in their order, without a header: NULL is an empty
     field, an empty string is `""`. `rows` counts them. `control` is the snapshot's progress once this chunk is durable
     (see `Control`). `first` and `last` mark the ends of the table's snapshot; the first empties the target's table before.
-    `final`: with it the whole snapshot ends, as far as can be known.
+    `final`: with it the whole snapshot ends, as far as can be known. `fresh`: no row that the target has by now has a key of
+    these: they need only be added.
     """
 
     table: Table
@@ -112,6 +113,7 @@ class Chunk(msgspec.Struct, frozen=True):
     first: bool = False
     last: bool = False
     final: bool = False
+    fresh: bool = False
 
 
 class Control(msgspec.Struct, frozen=True):

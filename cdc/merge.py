@@ -35,6 +35,9 @@ class Merge:
     `deletes` keys to remove, present or not. Without a key: `inserts` are rows to add, `removals` maps a row to how many
     copies of it to remove; `chunk` is a snapshot's bulk of rows to upsert (to add, without a key). `counts` says how many
     events went in, per operation (`c`, `u`, `d`, `t`; `r` for a snapshot's rows).
+
+    `take` is another table of the target, of the same columns: after truncating or retiring, its rows are upserted (added,
+    without a key), and it is dropped. If it is not there, there is nothing to take: it has been taken.
     """
 
     table: Table
@@ -48,6 +51,7 @@ class Merge:
     counts: dict[str, int] = field(default_factory=dict)
     retire: Row | None = None
     of: Table | None = None
+    take: Table | None = None
 
     @property
     def source(self) -> Table:

@@ -7,7 +7,7 @@ shape changed; `fingerprint` says whether two of them describe the same shape.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 DEFAULT, NOTHING, FULL, INDEX = "d", "n", "f", "i"  # pg_class.relreplident
@@ -58,7 +58,8 @@ class Table:
     index that could be a primary key (unique, all NOT NULL) where there is none: Debezium takes keys of records from it.
 
     `live` belongs to shapes of a target: a column in which a row has NULL as long as it counts; one with a value there is
-    past (deleted softly, an ended version). Empty: all rows count.
+    past (deleted softly, an ended version). Empty: all rows count. `stands_for` is the full name of the table whose rows a
+    `shadow` gathers, and whose rules of the configuration it therefore follows.
     """
 
     schema: str
@@ -70,6 +71,18 @@ class Table:
     oid: int = 0
     unique_key: tuple[int, ...] = ()
     live: str = ""
+    stands_for: str = ""
+
+    @property
+    def shadow(self) -> Table:
+        """A table beside this one that gathers its rows anew (see `cdc.merge.Merge.take`)."""
+        digest = hashlib.blake2b(self.full_name.encode(), digest_size=6).hexdigest()
+        return replace(self, name=f"_cdc_copy_{digest}", stands_for=self.full_name)
+
+    @cached_property
+    def configured_name(self) -> str:
+        """The full name that settings of single tables and columns know it by."""
+        return self.stands_for or self.full_name
 
     @cached_property
     def full_name(self) -> str:

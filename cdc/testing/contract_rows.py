@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from cdc.events import UNSENT
+import pytest
+
+from cdc.events import UNSENT, Row
 from cdc.fold import Merge, Patch
+from cdc.schema import Table
 from cdc.testing.targets import KEYED, KEYLESS, PAIR, Target, checkpoint, chunk, expect, put, row, sorted_rows
 
 
@@ -134,9 +137,51 @@ class RowsContract:
         expect(target, warehouse, KEYED, *rows)
         warehouse.close()
 
+    def test_a_fresh_chunk_is_added(self, target: Target) -> None:
+        """Its keys are not in the target, which therefore need not look for them."""
+        warehouse = target.open()
+        put(warehouse, chunk(KEYED, "1,a,\n", 1, first=True), chunk(KEYED, "2,b,\n3,c,\n", 2, fresh=True))
+        put(warehouse, chunk(KEYED, '4,"",\n', 1, fresh=True), Merge(KEYED, upserts=[row("2", "x", "y")]))
+        rows = [row("1", "a", None), row("2", "x", "y"), row("3", "c", None), row("4", "", None)]
+        expect(target, warehouse, KEYED, *rows)
+        warehouse.close()
+
+    # A table's rows gathered anew beside it.
+
+    @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["keyed", "keyless"])
+    def test_the_rows_of_a_shadow_replace_those_of_its_table(self, target: Target, table: Table) -> None:
+        """In one transaction, which may be begun again: what was taken is taken once."""
+        warehouse = target.open()
+        cells = (("1", "a", "b"), ("2", "c", ""), ("3", "", None))
+        old, kept, new = (row(*each[-len(table.columns) :]) for each in cells)
+        put(warehouse, _whole(table, [old, kept]), _whole(table.shadow, [kept, new]))
+        warehouse.evolve(table)
+        warehouse.apply(Merge(table, truncate=True, take=table.shadow))
+        expect(target, warehouse, table, old, kept)
+        warehouse.rollback()
+        put(warehouse, Merge(table, truncate=True, take=table.shadow))
+        expect(target, warehouse, table, kept, new)
+        put(warehouse, Merge(table, take=table.shadow))
+        expect(target, warehouse, table, kept, new)
+        put(warehouse, Merge(table.shadow))
+        expect(target, warehouse, table.shadow)
+        warehouse.close()
+
+    def test_the_rows_of_a_shadow_are_upserted_where_nothing_was_truncated(self, target: Target) -> None:
+        warehouse = target.open()
+        put(warehouse, Merge(PAIR, upserts=[row("a", "1", "old"), row("b", "1", "old")]))
+        put(warehouse, Merge(PAIR.shadow, upserts=[row("b", "1", "new"), row("c", "1", None)]))
+        put(warehouse, Merge(PAIR, take=PAIR.shadow))
+        expect(target, warehouse, PAIR, row("a", "1", "old"), row("b", "1", "new"), row("c", "1", None))
+        warehouse.close()
+
     def test_a_chunk_without_key_is_added_and_the_first_replaces(self, target: Target) -> None:
         warehouse = target.open()
         put(warehouse, Merge(KEYLESS, inserts=[row("old", "old")]))
         put(warehouse, chunk(KEYLESS, "a,b\n", 1, first=True), chunk(KEYLESS, "a,b\n,\n", 2))
         expect(target, warehouse, KEYLESS, row("a", "b"), row("a", "b"), row(None, None))
         warehouse.close()
+
+
+def _whole(table: Table, rows: list[Row]) -> Merge:
+    return Merge(table, upserts=rows) if table.key else Merge(table, inserts=rows)

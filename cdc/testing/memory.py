@@ -44,6 +44,7 @@ class MemoryWarehouse:
         self._store = store or Store()
         self._known = self._store.checkpoint
         self._open: dict[str, StoredTable] = {}
+        self._dropped: set[str] = set()
 
     @property
     def tables(self) -> dict[str, StoredTable]:
@@ -83,7 +84,7 @@ class MemoryWarehouse:
                     row[each.to] = cell
 
     def _stored(self, name: str) -> StoredTable | None:
-        if name not in self._open and name in self.tables:
+        if name not in self._open and name in self.tables and name not in self._dropped:
             stored = self.tables[name]
             rows = {key: dict(row) for key, row in stored.rows.items()}
             self._open[name] = StoredTable(list(stored.columns), rows, stored.next_number)
@@ -95,6 +96,8 @@ class MemoryWarehouse:
             stored.rows.clear()
         if merge.retire is not None:
             self._retire(table, stored, merge.retire)
+        if merge.take is not None:
+            self._take(table, stored, merge.take)
         origins = [
             dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None
             for patch in merge.patches
@@ -119,6 +122,13 @@ class MemoryWarehouse:
                 del stored.rows[key]
                 row.update(sent)
                 stored.rows[_key_of(table, row) if table.key else key] = row
+
+    def _take(self, table: Table, stored: StoredTable, other: Table) -> None:
+        taken = self._stored(other.full_name)
+        for row in taken.rows.values() if taken else ():
+            self._upsert(table, stored, [row[name] for name in table.column_names])
+        self._open.pop(other.full_name, None)
+        self._dropped.add(other.full_name)
 
     def _upsert(
         self, table: Table, stored: StoredTable, row: Sequence[Cell], origin: NamedRow | None = None
@@ -149,7 +159,10 @@ class MemoryWarehouse:
         stored = self._store.checkpoint
         concerned = {name: mark for name, mark in stored.marks.items() if name in checkpoint.marks}
         check_overtaken(concerned, self._known.marks, where="a dict")
+        for name in self._dropped:
+            self._store.tables.pop(name, None)
         self._store.tables.update(applied)
+        self._dropped = set()
         marks = {**stored.marks, **moved(checkpoint.marks, stored.marks)}
         self._store.checkpoint = Checkpoint(marks, {**stored.controls, **checkpoint.controls})
         self._known = self._store.checkpoint
@@ -159,9 +172,10 @@ class MemoryWarehouse:
 
     def rollback(self) -> None:
         self._open = {}
+        self._dropped = set()
 
     def close(self) -> None:
-        self._open = {}
+        self.rollback()
 
 
 def _key_of(table: Table, row: NamedRow) -> Key:

@@ -55,11 +55,10 @@ def row(*texts: str | None) -> tuple[Cell, ...]:
     return tuple(None if text is None else text.encode() for text in texts)
 
 
-def chunk(table: Table, csv: str, rows: int, *, first: bool = False) -> Merge:
+def chunk(table: Table, csv: str, rows: int, *, first: bool = False, fresh: bool = False) -> Merge:
     control = Control("snapshot", b"")
-    return Merge(
-        table, truncate=first, chunk=Chunk(table, csv.encode(), rows, Position(1, 1), control, first=first)
-    )
+    read = Chunk(table, csv.encode(), rows, Position(1, 1), control, first=first, fresh=fresh)
+    return Merge(table, truncate=first, chunk=read)
 
 
 def expect(target: Target, warehouse: Warehouse, table: Table, *rows: Row) -> None:

@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from cdc.errors import TargetError
 from cdc.fold import Key, Merge
+from cdc.schema import Table
 from connectors.duckdb import rows
 from connectors.duckdb.rows import Columns, Current
 from connectors.duckdb.sql import Plan
@@ -64,6 +65,8 @@ class Merger:
         if merge.retire is not None and plan.target not in self._empty:
             for sql in plan.retire(merge.retire):
                 self._run(sql)
+        if merge.take is not None:
+            self._take(plan, merge.take)
         missing: Sequence[Key] = ()
         whole = _whole(plan, merge)
         if merge.table.key:
@@ -74,11 +77,21 @@ class Merger:
             self._remove(plan, merge)
         return missing
 
+    def _take(self, plan: Plan, other: Table) -> None:
+        if not self._run(plan.has(other))[0][0]:
+            return
+        if plan.table.key and plan.target not in self._empty:
+            self._run(plan.delete_taken(other))
+        for sql in plan.take(other):
+            self._run(sql)
+        self._empty -= {plan.target, plan.place_of(other)}
+
     def _merge(self, plan: Plan, merge: Merge, whole: Columns | None) -> Sequence[Key]:
         missing, staged = self._stage_partial(plan, merge)
-        keep_extras = bool(plan.extras) and plan.target not in self._empty
+        fresh = plan.target in self._empty or (merge.chunk is not None and merge.chunk.fresh)
+        keep_extras = bool(plan.extras) and not fresh
         replaced = [whole] if whole is not None and not keep_extras else []
-        if (merge.deletes or replaced) and plan.target not in self._empty:
+        if (merge.deletes or replaced) and not fresh:
             self._run(plan.delete(self._show(rows.keys(plan, merge.deletes, replaced))))
         if staged:
             self._replace_by_staged(plan)

@@ -84,6 +84,31 @@ class Plan:
             f"INSERT INTO {self.target} BY NAME FROM {STAGE}",
         ]
 
+    def has(self, other: Table) -> str:
+        """Is this other table of the target there?"""
+        where = zip(
+            ("database_name", "schema_name", "table_name"),
+            (self.database, other.schema, other.name),
+            strict=True,
+        )
+        same = " AND ".join(f"{name} = {literal(value)}" for name, value in where)
+        return f"SELECT count(*) > 0 FROM duckdb_tables() WHERE {same}"
+
+    def place_of(self, other: Table) -> str:
+        return qualified(self.database, other.schema, other.name)
+
+    def take(self, other: Table) -> list[str]:
+        """Move the rows of another table of these columns here, and drop it."""
+        rows = self.place_of(other)
+        names = comma(self.names)
+        return [f"INSERT INTO {self.target} ({names}) SELECT {names} FROM {rows}", f"DROP TABLE {rows}"]
+
+    def delete_taken(self, other: Table) -> str:
+        """Delete the rows with the keys of another table's."""
+        rows = self.place_of(other)
+        on = " AND ".join(f"t.{self.names[i]} = o.{self.names[i]}" for i in self.table.key)
+        return f"DELETE FROM {self.target} AS t USING {rows} AS o WHERE {on}"
+
     def delete(self, view: str) -> str:
         """Delete the rows with the keys in a view of the key's columns."""
         keys = comma(f"{self.load(i)} AS k{i}" for i in self.table.key)

@@ -104,7 +104,7 @@ KINDS: Mapping[str, ColumnType] = {
 
 def column_type(table: Table, column: Column, settings: Settings) -> ColumnType:
     """How this column is kept: its kind's row in the table, unless a rule of the settings says otherwise."""
-    override = settings.columns.get(f"{table.full_name}.{column.name}")
+    override = settings.columns.get(f"{table.configured_name}.{column.name}")
     if override is not None:
         return _override(table, column, override)
     return logical(column.type, settings)

@@ -71,7 +71,10 @@ class DuckDBWarehouse:
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
         with self._transaction(APPLY, merge.table.full_name, plan):
-            return self._merger.apply(plan, merge)
+            missing = self._merger.apply(plan, merge)
+        if merge.take is not None:
+            self._plans.pop(merge.take.full_name, None)
+        return missing
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._transaction(COMMIT, self._settings.path):
