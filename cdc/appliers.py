@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -13,7 +14,13 @@ from cdc.config import Config
 from cdc.ends import Ends
 from cdc.errors import ConfigError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
+from cdc.modes.names import check_names
+from cdc.modes.shaping import Modes
 from cdc.source.capture import Capture
+
+
+def _microseconds() -> int:
+    return time.time_ns() // 1000
 
 
 class Appliers:
@@ -52,6 +59,10 @@ class Appliers:
         self, opened: ExitStack, ends: Ends, capture: Capture, failed: Callable[[BaseException], None]
     ) -> None:
         """Start a thread for each. Whatever ends one ends the line: `failed` is told."""
+        for name in self._warehouses:
+            settings = self._config.warehouses[name]
+            folds = getattr(registry.load(settings.kind), "IGNORES_CASE", False)
+            check_names(settings, capture.tables, f"warehouses.{name}", ignore_case=folds)
         always = ends.always_ahead or self._config.snapshot.mode == "no_data"
         threads = []
         for name, warehouse in self._warehouses.items():
@@ -99,7 +110,9 @@ class Appliers:
 
         try:
             warehouse = self._warehouses[name]
-            run_applier(subscriber, warehouse, lookup, self._book.applied(name), running, always_ahead=always)
+            shaping = Modes(self._config.warehouses[name], warehouse.state().controls, _microseconds)
+            note = self._book.applied(name)
+            run_applier(subscriber, warehouse, lookup, note, running, always_ahead=always, shaping=shaping)
         except BaseException as error:  # noqa: BLE001  handed to the line
             self.failure = self.failure or error
             failed(error)

@@ -132,7 +132,7 @@ class Book(CopyObserver):
 
     def _count(self, merge: Merge) -> None:
         table = self._tables.setdefault(
-            merge.table.full_name, TableStatus(name=merge.table.full_name, state="live")
+            merge.source.full_name, TableStatus(name=merge.source.full_name, state="live")
         )
         table.inserts += merge.counts.get(INSERT, 0)
         table.updates += merge.counts.get(UPDATE, 0)

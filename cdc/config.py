@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from cdc.format import FormatSettings
+from cdc.modes.settings import Case, Rules, TableRules
 from cdc.settings import Settings as Settings
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -56,7 +57,7 @@ class TransportSettings(Settings, kw_only=True, frozen=True):
     """Bytes of rows on their way to one warehouse; when reached, the stream waits."""
 
 
-class WarehouseSettings(Settings, kw_only=True, frozen=True):
+class WarehouseSettings(Rules, kw_only=True, frozen=True):
     """What every `[warehouses.NAME]` may say, whatever its kind."""
 
     kind: str
@@ -66,6 +67,14 @@ class WarehouseSettings(Settings, kw_only=True, frozen=True):
     """… or bytes of rows …"""
     max_delay: Seconds = 0.2
     """… or seconds after its first commit under steady load; an idle stream hands over at once."""
+    schemas: dict[str, str] = {}
+    """Schemas of the target for schemas of the source; others keep their name."""
+    prefix: str = ""
+    """Of every table's name."""
+    case: Case = "keep"
+    """Of all names that are not written here: as in the source, or all lower or upper case."""
+    tables: dict[str, TableRules] = {}
+    """What is different for single tables; globs over schema.table."""
 
 
 class HttpSettings(Settings, kw_only=True, frozen=True):

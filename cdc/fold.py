@@ -9,9 +9,9 @@ Pure: no IO, no clock. Proved in tests/property against a dict that applies the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from cdc.errors import DecodeError
 from cdc.events import (
@@ -27,6 +27,7 @@ from cdc.events import (
     Row,
     Truncate,
 )
+from cdc.merge import Folding, Shaping
 from cdc.merge import Key as Key
 from cdc.merge import Merge as Merge
 from cdc.merge import Patch as Patch
@@ -35,27 +36,43 @@ from cdc.schema import Table
 OPERATIONS = (INSERT, UPDATE, DELETE, TRUNCATE, READ)
 
 
-def fold(events: Iterable[Event]) -> list[Merge]:
+class Plain:
+    """Every table as it is in the source."""
+
+    def folding(self, table: Table) -> Folding:
+        return Keyed(table) if table.key else Keyless(table)
+
+    def chunk(self, chunk: Chunk) -> list[Merge]:
+        return [Merge(chunk.table, truncate=chunk.first, chunk=chunk, counts={READ: chunk.rows})]
+
+    def learned(self) -> Mapping[str, bytes]:
+        return {}
+
+
+PLAIN = Plain()
+
+
+def fold(events: Iterable[Event], shaping: Shaping = PLAIN) -> list[Merge]:
     """The merges for these events, in the order in which they must be applied (tables are otherwise independent)."""
     merges: list[Merge] = []
-    folding: dict[tuple[str, str], _Folding] = {}
+    folding: dict[tuple[str, str], Folding] = {}
     last_table: Table | None = None
     change: Callable[[Change], None] = _unreachable
     for event in events:
         if isinstance(event, Change):
             if event.table is not last_table:
                 last_table = event.table
-                change = _enter(folding, last_table, merges).change
+                change = _enter(folding, last_table, merges, shaping).change
             change(event)
         elif isinstance(event, Truncate):
-            _enter(folding, event.table, merges).truncate()
+            _enter(folding, event.table, merges, shaping).truncate(event)
             last_table = None
         elif isinstance(event, Chunk):
             _leave(folding, event.table, merges)
             last_table = None
-            counts = {READ: event.rows}
-            merges.append(Merge(event.table, truncate=event.first, chunk=event, counts=counts))
-    merges.extend(state.merge() for state in folding.values())
+            merges += shaping.chunk(event)
+    for state in folding.values():
+        merges += state.merges()
     return merges
 
 
@@ -63,40 +80,43 @@ def _unreachable(event: Change) -> None:
     raise AssertionError(event.table.full_name)
 
 
-def _enter(folding: dict[tuple[str, str], _Folding], table: Table, merges: list[Merge]) -> _Folding:
+def _enter(
+    folding: dict[tuple[str, str], Folding], table: Table, merges: list[Merge], shaping: Shaping
+) -> Folding:
     name = (table.schema, table.name)
     state = folding.get(name)
     if state is not None and state.table is not table and state.table.fingerprint != table.fingerprint:
         _leave(folding, table, merges)
         state = None
     if state is None:
-        state = folding[name] = _Keyed(table) if table.key else _Keyless(table)
+        state = folding[name] = shaping.folding(table)
     return state
 
 
-def _leave(folding: dict[tuple[str, str], _Folding], table: Table, merges: list[Merge]) -> None:
+def _leave(folding: dict[tuple[str, str], Folding], table: Table, merges: list[Merge]) -> None:
     state = folding.pop((table.schema, table.name), None)
     if state is not None:
-        merges.append(state.merge())
+        merges += state.merges()
 
 
-def _key_getter(table: Table) -> Any:
+def key_getter(table: Table) -> Any:
     """Row → what stands for its key in a dict: the cell itself for one column, a tuple for more."""
     return itemgetter(*table.key)
 
 
-class _Keyed:
+class Keyed:
     """The last state of each key. `rows[key]` is a row, or None for a deleted key."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, target: Table | None = None) -> None:
         self.table = table
-        self.key_of = _key_getter(table)
+        self.target = target or table
+        self.key_of = key_getter(table)
         self.truncated = False
         self.counts = dict.fromkeys(OPERATIONS, 0)
         self.rows: dict[Any, Row | None] = {}
         self.origin: dict[Any, Any] = {}  # of partial rows: the key that the target knows the row by
 
-    def truncate(self) -> None:
+    def truncate(self, _event: Truncate) -> None:
         self.truncated = True
         self.counts[TRUNCATE] += 1
         self.rows.clear()
@@ -133,8 +153,8 @@ class _Keyed:
             self.origin.pop(key, None)
         return new
 
-    def merge(self) -> Merge:
-        merge = Merge(self.table, truncate=self.truncated, counts=self.counts)
+    def merges(self) -> list[Merge]:
+        merge = Merge(self.target, truncate=self.truncated, counts=self.counts, of=self.table)
         single = len(self.table.key) == 1
         if self.origin:
             merge.patches = [
@@ -147,19 +167,20 @@ class _Keyed:
             merge.upserts = [row for row in self.rows.values() if row is not None]
         gone = [key for key, row in self.rows.items() if row is None]
         merge.deletes = [(key,) for key in gone] if single else gone
-        return merge
+        return [merge]
 
 
-class _Keyless:
+class Keyless:
     """How many copies of each whole row came and went."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, target: Table | None = None) -> None:
         self.table = table
+        self.target = target or table
         self.truncated = False
         self.counts = dict.fromkeys(OPERATIONS, 0)
         self.count: dict[Row, int] = {}
 
-    def truncate(self) -> None:
+    def truncate(self, _event: Truncate) -> None:
         self.truncated = True
         self.counts[TRUNCATE] += 1
         self.count.clear()
@@ -168,15 +189,15 @@ class _Keyless:
         count = self.count
         self.counts[event.op] += 1
         if event.old is not None and event.op != INSERT:
-            row = self._whole(event.old)
+            row = self.whole(event.old)
             count[row] = count.get(row, 0) - 1
         elif event.op != INSERT:
             raise self._partial()
         if event.op != DELETE and event.new is not None:
-            row = self._whole(event.new)
+            row = self.whole(event.new)
             count[row] = count.get(row, 0) + 1
 
-    def _whole(self, row: Row) -> Row:
+    def whole(self, row: Row) -> Row:
         if UNSENT in row:
             raise self._partial()
         return tuple(row)
@@ -189,14 +210,11 @@ class _Keyless:
             hint=f"alter table {self.table.full_name} replica identity full, or add a primary key",
         )
 
-    def merge(self) -> Merge:
-        merge = Merge(self.table, truncate=self.truncated, counts=self.counts)
+    def merges(self) -> list[Merge]:
+        merge = Merge(self.target, truncate=self.truncated, counts=self.counts, of=self.table)
         merge.removals = {row: -n for row, n in self.count.items() if n < 0}
         merge.inserts = [row for row, n in self.count.items() for _ in range(n)]
-        return merge
-
-
-_Folding: TypeAlias = _Keyed | _Keyless
+        return [merge]
 
 
 def row_count(merges: Sequence[Merge]) -> int:

@@ -1,11 +1,12 @@
-"""What a warehouse is given: for one table, the least work that brings it to the state after a run of events. Pure."""
+"""What a warehouse is given: for one table, the least work that brings it to the state after some events; who makes it. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from cdc.events import Cell, Chunk, Row
+from cdc.events import Cell, Change, Chunk, Row, Truncate
 from cdc.schema import Table
 
 Key: TypeAlias = tuple[Cell, ...]
@@ -56,3 +57,23 @@ class Merge:
     @property
     def source(self) -> Table:
         return self.of or self.table
+
+
+class Folding(Protocol):
+    """What folds the events of one table, of one shape (`table`, the source's)."""
+
+    table: Table
+
+    def change(self, event: Change) -> None: ...
+    def truncate(self, event: Truncate) -> None: ...
+    def merges(self) -> list[Merge]:
+        """All that was folded, in the order in which it must be applied."""
+
+
+class Shaping(Protocol):
+    """Decides how each table is kept: as it is in the source (`PLAIN`), or in another mode (`cdc.modes`)."""
+
+    def folding(self, table: Table) -> Folding: ...
+    def chunk(self, chunk: Chunk) -> list[Merge]: ...
+    def learned(self) -> Mapping[str, bytes]:
+        """Control records to be committed with what was folded since this was last asked."""

@@ -30,7 +30,7 @@ class Connector(Protocol):
     """What a connector's module offers.
 
     It may also have `REQUIRES`, the names of modules that it imports only when used: a missing one is told
-    before anything is opened.
+    before anything is opened; and `IGNORES_CASE`, true if the target takes names that differ by case for the same.
     """
 
     @property

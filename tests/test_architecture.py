@@ -103,7 +103,10 @@ def part(module: str) -> str:
 PROJECT = {module_name(path): path for path in sources("cdc", "connectors")}
 ENGINE = sorted(name for name in PROJECT if part(name) == "cdc")
 CONNECTORS = sorted({part(name) for name in PROJECT} - {"cdc", "connectors"})
-PURE |= {name for name in PROJECT if name.startswith("cdc.wire.")} | {"cdc.format", "cdc.settings"}
+PURE |= {name for name in PROJECT if name.startswith(("cdc.wire.", "cdc.modes"))} | {
+    "cdc.format",
+    "cdc.settings",
+}
 PURE_MAY_IMPORT |= PURE
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENTRY_POINTS = {*PYPROJECT["scripts"].values(), *PYPROJECT["entry-points"]["cdc.connectors"].values()}

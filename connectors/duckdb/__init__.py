@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRES", "Settings", "connect", "describe", "exists", "preflight"]
 
 REQUIRES = ("duckdb", "pyarrow")
+IGNORES_CASE = True  # of names
 
 
 def connect(settings: Settings, name: str) -> DuckDBWarehouse:

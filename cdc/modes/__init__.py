@@ -1,0 +1,1 @@
+"""How a warehouse keeps tables: names, modes, columns of ours. Pure; warehouses know nothing of it."""

@@ -1,0 +1,128 @@
+"""How one warehouse keeps its tables: the fold and the chunks of each, in its mode and under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from cdc.events import READ, UNSENT, Cell, Chunk, Row
+from cdc.fold import Keyed, Keyless
+from cdc.merge import Folding, Merge
+from cdc.modes.append import Append
+from cdc.modes.copies import Copies
+from cdc.modes.history import TRUE, History, retired
+from cdc.modes.names import Taken, folded, rules_of, target_name
+from cdc.modes.rows import OurKeyless, SoftKeyed, Stamped
+from cdc.modes.shape import NOW, POSITION, Shape, shape
+from cdc.modes.stamp import Stamp
+from cdc.schema import Column, Table
+from cdc.wire.csv_rows import read_rows
+
+ALL = 1 << 62  # copies of a row
+
+
+class Modes:
+    """A `cdc.fold.Shaping` by the settings of a warehouse. `clock` gives microseconds since the Unix epoch."""
+
+    def __init__(self, settings: Any, controls: Mapping[str, bytes], clock: Callable[[], int]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._shapes: dict[str, Shape] = {}
+        self._taken = Taken()
+        self.copies = Copies(controls)
+
+    def shape(self, table: Table) -> Shape:
+        """How the table is kept. Raises TargetError."""
+        known = self._shapes.get(table.full_name)
+        if known is None or known.source is not table:
+            known = self._shapes[table.full_name] = self._shape(table)
+        return known
+
+    def _shape(self, table: Table) -> Shape:
+        target = target_name(self._settings, table.schema, table.name)
+        self._taken.take(target, table.full_name)
+        rules = rules_of(self._settings, table.full_name)
+        made = shape(table, *target, self._columns(table), rules)
+        same = (table.schema, table.name, table.columns) == (*target, made.target.columns)
+        return replace(made, target=table) if same and rules.mode == "upsert" else made
+
+    def _columns(self, table: Table) -> Sequence[Column]:
+        case = self._settings.case
+        if case == "keep":
+            return table.columns
+        return tuple([replace(column, name=folded(column.name, case)) for column in table.columns])
+
+    def folding(self, table: Table) -> Folding:
+        made = self.shape(table)
+        if made.rules.mode == "upsert" and not made.stamped:
+            return Keyed(table, made.target) if table.key else Keyless(table, made.target)
+        stamp = Stamp(made.stamped, self._clock())
+        if made.rules.mode == "history":
+            return History(made, stamp)
+        if made.rules.mode == "append":
+            return Append(made, stamp)
+        if not table.key:
+            return OurKeyless(made, stamp)
+        return SoftKeyed(made, stamp) if made.rules.mode == "soft_delete" else Stamped(made, stamp)
+
+    def learned(self) -> Mapping[str, bytes]:
+        return self.copies.learned()
+
+    def chunk(self, chunk: Chunk) -> list[Merge]:
+        made = self.shape(chunk.table)
+        stamp = Stamp(made.stamped, self._clock())
+        stamped = stamp.copied(chunk.position.commit_lsn, READ)
+        merge = Merge(made.target, counts={READ: chunk.rows}, of=made.source)
+        before: list[Merge] = []
+        own: Row = ()
+        if made.rules.mode == "upsert":
+            merge.truncate = chunk.first
+        elif made.rules.mode == "soft_delete":
+            own = (None,)
+            if chunk.first:
+                merge.retire = (*[UNSENT] * made.width, stamp.synced, *stamped)
+        else:
+            position, interrupted, again = self.copies.chunk(chunk)
+            if made.rules.mode == "history":
+                own = (stamp.synced, None, TRUE, READ.encode(), position, NOW)
+                if chunk.first:
+                    kept = (UNSENT,) * len(stamped)
+                    merge.retire = retired(made.width, stamp.synced, position, kept)
+            else:
+                own = (READ.encode(), position, None, None)
+                before = _taken_back(made, chunk, position, interrupted, again=again)
+        csv = widened(chunk.csv, (*own, *stamped))
+        fresh = chunk.fresh and made.rules.mode != "soft_delete"  # where keys of past rows are still taken
+        merge.chunk = msgspec.structs.replace(chunk, table=made.target, csv=csv, fresh=fresh)
+        return [*before, merge]
+
+
+def _taken_back(
+    made: Shape, chunk: Chunk, position: bytes, interrupted: bytes | None, *, again: bool
+) -> list[Merge]:
+    """What an interrupted copy may have left of these rows in a change log."""
+    found_by = [made.target.columns[index] for index in made.source.key]
+    place = next(column for column in made.target.columns if column.name == POSITION.name)
+    if interrupted is not None:
+        return [Merge(replace(made.target, columns=(place,)), removals={(interrupted,): ALL})]
+    if not again or not made.source.key:
+        return []
+    keys = [tuple([row[index] for index in made.source.key]) for row in read_rows(chunk.csv)]
+    narrow = replace(made.target, columns=(*found_by, place))
+    return [Merge(narrow, removals={(*key, position): ALL for key in keys})]
+
+
+def widened(csv: bytes, cells: Sequence[Cell]) -> bytes:
+    """A chunk's CSV with the same cells (texts without commas and quotes) behind each row.
+
+    A line's end is one only outside of quotes, which open and close with every quote that there is, doubled ones too.
+    """
+    if not cells:
+        return csv
+    end = b"".join(b"," + (b"" if cell is None or cell is UNSENT else cell) for cell in cells) + b"\n"
+    parts = csv.split(b'"')
+    parts[::2] = [part.replace(b"\n", end) for part in parts[::2]]
+    return b'"'.join(parts)

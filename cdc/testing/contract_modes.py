@@ -1,0 +1,61 @@
+"""The modes of `cdc.modes` on a warehouse: random histories, cut into batches and taken back, against a truth kept row by row."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from cdc.applying import apply
+from cdc.config import WarehouseSettings
+from cdc.events import Event
+from cdc.fold import fold
+from cdc.interfaces import Warehouse
+from cdc.modes.settings import Metadata, Mode
+from cdc.modes.shaping import Modes
+from cdc.schema import Table
+from cdc.testing.histories import FULL_KEY, NO_KEY, ONE_KEY, TWO_KEYS, Truth, history, steps
+from cdc.testing.targets import Target, checkpoint, sorted_rows
+
+METADATA: list[Metadata] = ["op", "commit_lsn", "commit_ts", "synced_at"]
+MODES: tuple[Mode, ...] = ("upsert", "soft_delete", "history", "append")
+CASES = [(mode, table) for mode in MODES for table in (ONE_KEY, TWO_KEYS, FULL_KEY, NO_KEY)]
+CASES.remove(("history", NO_KEY))
+
+
+def nothing_to_look_up(table: Table, _keys: object) -> list[tuple[()]]:
+    raise AssertionError(f"{table.full_name}: every partial row has its other half in the target")
+
+
+def apply_all(warehouse: Warehouse, modes: Modes, events: Sequence[Event]) -> None:
+    for merge in fold(events, modes):
+        apply(warehouse, merge, nothing_to_look_up)
+
+
+class ModesContract:
+    """Everything that a mode needs is in the rest of the contract; here is the proof that it is enough."""
+
+    @pytest.mark.parametrize(("mode", "table"), CASES, ids=lambda case: getattr(case, "name", case))
+    def test_a_mode_tells_the_truth(self, target: Target, mode: Mode, table: Table) -> None:
+        warehouse = target.open()
+        metadata = METADATA if table in (FULL_KEY, NO_KEY) else []
+        settings = WarehouseSettings(kind="any", mode=mode, metadata=metadata)
+        modes = Modes(settings, {}, lambda: 1_700_000_000_000_000)
+        chance = random.Random(f"{mode} {table.name}")
+        events, truth = history(table, steps(chance, 40), 3), Truth(table)
+        start = 0
+        while start < len(events):
+            end = start + chance.randrange(1, 12)
+            apply_all(warehouse, modes, events[start : (start + end) // 2])
+            warehouse.rollback()
+            apply_all(warehouse, modes, events[start:end])
+            warehouse.commit(checkpoint(end))
+            start = end
+        for event in events:
+            truth.see(event)
+        shape = modes.shape(table)
+        width = len(shape.target.columns) - len(shape.stamped)
+        found = [tuple(row)[:width] for row in target.rows(warehouse, shape.target)]
+        assert sorted_rows(found) == sorted_rows(truth.of_mode(mode))
+        warehouse.close()
