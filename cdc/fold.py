@@ -188,10 +188,10 @@ class Keyless:
     def change(self, event: Change) -> None:
         count = self.count
         self.counts[event.op] += 1
-        if event.old is not None and event.op != INSERT:
+        if event.old is not None and event.op not in (INSERT, READ):
             row = self.whole(event.old)
             count[row] = count.get(row, 0) - 1
-        elif event.op != INSERT:
+        elif event.op not in (INSERT, READ):
             raise self._partial()
         if event.op != DELETE and event.new is not None:
             row = self.whole(event.new)

@@ -22,6 +22,7 @@ from cdc.config import MEMORY, Config
 from cdc.ends import EmbeddedEnds, Ends
 from cdc.errors import CdcError, ConfigError, Stopped
 from cdc.interfaces import View
+from cdc.log_ends import LogEnds
 from cdc.lsn import Lsn
 from cdc.meeting import meet
 from cdc.reading import Reading, Until
@@ -132,11 +133,7 @@ def _ends(config: Config, parts: Parts) -> Ends:
                 hint="`cdc run` does both",
             )
         return EmbeddedEnds(config)
-    raise ConfigError(
-        f"[transport] kind = {config.transport.kind!r} is not run by this version",
-        why="its parts are there and tested, the commands that join them are not",
-        hint=f'set kind = "{MEMORY}"',
-    )
+    return LogEnds(config)
 
 
 def _tune_interpreter() -> None:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import ConfigError
-from cdc.interfaces import Warehouse
+from cdc.events import Event
+from cdc.interfaces import Checkpoint, Publisher, Subscriber, Warehouse
 
 if TYPE_CHECKING:
     from cdc.check import Check
+    from cdc.wire import Encoder
+    from cdc.wire.decoder import AnyRecord
 
 GROUP = "cdc.connectors"
 TRANSPORTS = "cdc.transports"
@@ -56,6 +60,43 @@ class Transport(Protocol):
     @property
     def Settings(self) -> type[TransportSettings]:
         """Of `[transport]` of this kind."""
+
+    def prefix(self, settings: Any) -> str:
+        """What the name of every topic begins with."""
+
+    def open_publisher(self, settings: Any, encoder: Encoder) -> Publisher:
+        """The reader's end; the events' records are the encoder's. TransportError if it cannot be had."""
+
+    def open_subscriber(
+        self,
+        settings: Any,
+        decode: Callable[[AnyRecord], Sequence[Event]],
+        *,
+        warehouse: str,
+        limits: WarehouseSettings,
+        wanted: Callable[[str], bool],
+        state: Callable[[], Checkpoint],
+    ) -> LogSubscriber:
+        """The end of one applier, of which a warehouse may have several: they share the topics that are `wanted`.
+
+        `state` tells what the warehouse has by now. It is called by `receive`, and by `commit`.
+        """
+
+    def records(self, settings: Any, topic: str) -> Iterable[AnyRecord]:
+        """All that is on a topic now; nothing if there is none."""
+
+    def ends(self, settings: Any, wanted: Callable[[str], bool]) -> Mapping[str, int]:
+        """Per partition, named as in checkpoints, the offset that comes next."""
+
+
+@runtime_checkable
+class LogSubscriber(Subscriber, Protocol):
+    """A subscriber of a log, which has ends."""
+
+    closed: bool
+
+    def reach(self, ends: Mapping[str, int]) -> threading.Event:
+        """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
 
 
 def transport(kind: str) -> Transport:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from cdc.format import FormatSettings
 
 LONGEST_TOPIC = 249  # Kafka's limit
+_OF_CDC = re.compile(r"\Wcdc-(schemas|progress|dead-letters)$")
 _NOT_TOPIC = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -71,6 +72,12 @@ class Topics:
         self.heartbeat = join((settings.heartbeat_topics_prefix, prefix))
         self.message = join((prefix, "message"))
         self.schemas = join((prefix, "cdc-schemas"))
+        self._others = {self.transaction, self.heartbeat, self.message, self.schemas}
+        self._start = join((prefix, ""))
+
+    def is_table(self, topic: str) -> bool:
+        """Is it under the prefix, and of a table?"""
+        return topic.startswith(self._start) and topic not in self._others and not _OF_CDC.search(topic)
 
     def of_table(self, schema: str, name: str) -> str:
         return topic_name(self._settings.topic_delimiter.join((self._prefix, schema, name)))

@@ -2,8 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from connectors.kafka.settings import Settings
 
-__all__ = ["REQUIRES", "Settings"]
+if TYPE_CHECKING:
+    from cdc.config import WarehouseSettings
+    from cdc.events import Event
+    from cdc.interfaces import Checkpoint, Publisher
+    from cdc.registry import LogSubscriber
+    from cdc.wire import Encoder
+    from cdc.wire.decoder import AnyRecord
+
+__all__ = ["REQUIRES", "Settings", "ends", "open_publisher", "open_subscriber", "prefix", "records"]
 
 REQUIRES = ("confluent_kafka", "kafka")
+
+
+def prefix(settings: Settings) -> str:
+    """What the name of every topic begins with."""
+    return settings.topic_prefix
+
+
+def open_publisher(settings: Settings, encoder: Encoder) -> Publisher:
+    """The reader's end."""
+    from connectors.kafka.publisher import KafkaPublisher
+
+    topics, of_events = encoder.topics, encoder.settings
+    return KafkaPublisher(
+        settings,
+        encoder.encode,
+        emptied=encoder.emptied if of_events.event_form == "debezium" else None,
+        schemas=topics.schemas,
+        single=(topics.transaction, topics.message, topics.heartbeat),
+        sparing=not of_events.exact,
+    )
+
+
+def open_subscriber(
+    settings: Settings,
+    decode: Callable[[AnyRecord], Sequence[Event]],
+    *,
+    warehouse: str,
+    limits: WarehouseSettings,
+    wanted: Callable[[str], bool],
+    state: Callable[[], Checkpoint],
+) -> LogSubscriber:
+    """One member of the warehouse's consumer group."""
+    from connectors.kafka.subscriber import KafkaSubscriber
+
+    return KafkaSubscriber(settings, decode, warehouse=warehouse, limits=limits, wanted=wanted, state=state)
+
+
+def records(settings: Settings, topic: str) -> Iterable[AnyRecord]:
+    """All that is on a topic now."""
+    from connectors.kafka.consuming import read_all
+
+    return read_all(settings, topic)
+
+
+def ends(settings: Settings, wanted: Callable[[str], bool]) -> Mapping[str, int]:
+    """Where the partitions end that have anything."""
+    from connectors.kafka.admin import Admin
+    from connectors.kafka.holding import mark_name
+
+    with Admin(settings) as admin:
+        found = {topic: count for topic, count in admin.topics("").items() if wanted(topic)}
+        partitions = [(topic, number) for topic, count in found.items() for number in range(count)]
+        return {mark_name(each): end for each, end in admin.offsets(partitions).items() if end}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cdc.events import READ, Change, Event, Message, Truncate
+from cdc.events import INSERT, READ, Change, Event, Message, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import Position
 from connectors.kafka.consuming import Partition, Received
@@ -51,7 +51,7 @@ class Buffer:
         for event in events:
             if not isinstance(event, Change | Truncate | Message) or event.begin is None:
                 continue
-            position = Position(event.begin.commit_lsn, event.ordinal)
+            position = place(event)
             if position > self.position:
                 self.position = position
             elif not (isinstance(event, Change) and event.op == READ):
@@ -79,13 +79,12 @@ class Buffer:
 
     def cross(self, fence: Fence, record: Received, events: Iterable[Event], now: float) -> None:
         """A fence is behind it. In partition 0 that is when what the fence says is done: `events` are of the marker there."""
-        if fence.kind == MOVED:
-            self.position = fence.position
+        if fence.kind in (COPY, MOVED):
+            self.position = fence.position  # which may be lower: another server's, after `cdc drop`
         emptied: list[Event] = []
         for event in events if self.partition[1] == 0 else ():
             if fence.kind == COPY and isinstance(event, Truncate | Change):
                 self._append(Truncate(event.table, event.begin, event.ordinal, event.lsn))
-                self.position = max(self.position, fence.position)
             if not (fence.kind == COPY and isinstance(event, Truncate)):
                 emptied.append(event)
         self.add(record, emptied, now)
@@ -99,3 +98,11 @@ class Buffer:
         batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us)
         self.clear(now)
         return batch
+
+
+def place(event: Change | Truncate | Message) -> Position:
+    """Orders the events of one partition. A change of key is two of them, a delete and an insert with the same ordinal."""
+    commit_lsn = event.begin.commit_lsn if event.begin else 0
+    if isinstance(event, Change) and event.op == READ:
+        return Position(commit_lsn, event.ordinal)
+    return Position(commit_lsn, 2 * event.ordinal + (isinstance(event, Change) and event.op == INSERT))

@@ -74,8 +74,9 @@ class Holding:
         late = [each for each in range(1, fence.partitions) if not self.has_reached((topic, each), fence)]
         if late and ends is not None:
             found = ends()
-            late = [each for each in late if self._offset((topic, each)) < found[each]]
+            late = [each for each in late if self.mark((topic, each)).offset < found[each]]
         return late
 
-    def _offset(self, partition: Partition) -> int:
-        return self.marks.get(mark_name(partition), Mark()).offset
+    def mark(self, partition: Partition) -> Mark:
+        """How far a partition is applied."""
+        return self.marks.get(mark_name(partition), Mark())

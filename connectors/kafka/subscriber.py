@@ -13,6 +13,7 @@ At a fence (`fences.py`, `holding.py`) a partition stops until the others have c
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from cdc.interfaces import Batch, Checkpoint, Mark
 from connectors.kafka.buffers import Buffer
 from connectors.kafka.consuming import Consumer, Partition, Received, open_consumer
 from connectors.kafka.fences import COMPACTED_VALUE, Fence, fence_of
+from connectors.kafka.goals import Goals
 from connectors.kafka.holding import Holding, mark_name, partition_of
 from connectors.kafka.places import Places
 from connectors.kafka.settings import Settings
@@ -72,6 +74,7 @@ class KafkaSubscriber:
         self._topics: frozenset[str] = frozenset()
         self._looked = float("-inf")
         self._failure: BaseException | None = None
+        self._goals = Goals()
         self.closed = False
 
     def seek(self, marks: Mapping[str, Mark]) -> None:
@@ -98,9 +101,29 @@ class KafkaSubscriber:
                 self._take(records)
             elif batch := self._fullest():
                 return batch
-            elif self._clock() >= until:
-                return None
+            else:
+                self._drained()
+                if self._clock() >= until:
+                    return None
         return None
+
+    def reach(self, ends: Mapping[str, int]) -> threading.Event:
+        """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
+        return self._goals.add(ends)
+
+    def _drained(self) -> None:
+        """What was given is applied. Behind it there may be marks of Kafka's own, of which nothing was given."""
+        passed = {each: self._passed(each) for each in self._buffers}
+        beyond = {each: at for each, at in passed.items() if at > max(self._committed.get(each, 0), 0)}
+        if beyond:
+            self._committed.update(beyond)
+            self._consumer.commit(beyond)
+        if self._goals.check(passed, self._consumer.committed):
+            self._looked = float("-inf")  # a topic may be new
+
+    def _passed(self, partition: Partition) -> int:
+        buffer = self._buffers[partition]
+        return buffer.next if buffer.fence else max(buffer.next, self._consumer.position(partition))
 
     def _discover(self) -> None:
         """Look for topics of new tables from time to time."""
@@ -128,8 +151,7 @@ class KafkaSubscriber:
             self._failure = error
             return {}
         for partition, offset in starts.items():
-            mark = self._holding.marks.get(mark_name(partition), Mark())
-            self._buffers[partition] = Buffer(partition, mark, offset)
+            self._buffers[partition] = Buffer(partition, self._holding.mark(partition), offset)
             self._committed.pop(partition, None)
             self._fence_ends.pop(partition, None)
         return starts
@@ -197,26 +219,23 @@ class KafkaSubscriber:
     def _ready(self) -> Batch | None:
         """The batch of a partition that has enough, or has waited long enough, or of the fullest if all together are too much."""
         limits, total, oldest = self._limits, 0, self._clock() - self._limits.max_delay
-        for partition, buffer in self._buffers.items():
+        for buffer in self._buffers.values():
             if buffer.urgent or buffer.rows >= limits.batch_rows or buffer.size >= limits.batch_bytes:
-                return self._hand_over(partition)
+                return buffer.hand_over(self._clock())
             if buffer.moved and buffer.opened <= oldest:
-                return self._hand_over(partition)
+                return buffer.hand_over(self._clock())
             total += buffer.size
         return self._fullest() if total * 4 >= self._settings.max_bytes else None
 
     def _fullest(self) -> Batch | None:
-        moved = [each for each, buffer in self._buffers.items() if buffer.moved]
-        return self._hand_over(max(moved, key=lambda each: self._buffers[each].rows)) if moved else None
-
-    def _hand_over(self, partition: Partition) -> Batch:
-        return self._buffers[partition].hand_over(self._clock())
+        moved = [buffer for buffer in self._buffers.values() if buffer.moved]
+        return max(moved, key=lambda buffer: buffer.rows).hand_over(self._clock()) if moved else None
 
     def commit(self, batch: Batch) -> None:
         if batch.checkpoint is None:
             raise ValueError("every batch of Kafka's has a checkpoint")
-        offsets: dict[Partition, int] = {}
         self._holding.learn(batch.checkpoint)
+        offsets: dict[Partition, int] = {}
         for name, mark in batch.checkpoint.marks.items():
             partition = partition_of(name)
             if partition in self._buffers and mark.offset > self._committed.get(partition, -1):
