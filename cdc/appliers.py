@@ -16,6 +16,7 @@ from cdc.errors import ConfigError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
 from cdc.modes.names import check_names
 from cdc.modes.shaping import Modes
+from cdc.modes.view import KeptView
 from cdc.source.capture import Capture
 
 
@@ -83,7 +84,13 @@ class Appliers:
 
     def views(self) -> dict[str, View]:
         """A picture of each; while nothing is being applied."""
-        return {name: warehouse.view() for name, warehouse in self._warehouses.items()}
+        return {
+            name: KeptView(
+                warehouse.view(),
+                Modes(self._config.warehouses[name], warehouse.state().controls, _microseconds),
+            )
+            for name, warehouse in self._warehouses.items()
+        }
 
     def _stop(self) -> None:
         self._stopping = True

@@ -99,6 +99,10 @@ class ColumnRefused(TargetError):
         self.column = column
 
 
+class Incomparable(CdcError):
+    """A table of which a warehouse does not keep the rows, so that there is nothing to compare. No difference."""
+
+
 class Stopped(CdcError):
     """A clean end was asked for while work was waiting; raised to unwind, never shown."""
 

@@ -184,7 +184,10 @@ class View(Protocol):
     """
 
     def forms(self, table: Table) -> Forms | None:
-        """The form in which each column's values can be told; None: there is no such table."""
+        """The form in which each column's values can be told; None: there is no such table.
+
+        Raises Incomparable if it is there, but not kept as rows that could be compared.
+        """
 
     def digests(self, table: Table) -> Mapping[int, Digest]:
         """Per bucket that has rows, how many there are and the sum of their numbers."""

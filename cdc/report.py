@@ -10,7 +10,8 @@ class TableReport(msgspec.Struct, kw_only=True):
 
     Keys are told as people read them, up to a limit of each kind: of rows that the target lacks, of those that only the
     target has, and of those that are not the same. `sampled` is the share of all keys that was looked at, and that the counts of
-    differing rows are for; None: all, and the counts are exact. `problem` says why rows were not compared, `mend` what to do.
+    differing rows are for; None: all, and the counts are exact. `problem` says why rows were not
+    compared (`equal` all the same, where there are none to compare), `mend` what to do.
     """
 
     table: str

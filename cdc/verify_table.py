@@ -13,7 +13,7 @@ from psycopg import sql
 from cdc.compare import compare
 from cdc.config import SourceSettings
 from cdc.digest import BUCKETS, Forms, describe_key
-from cdc.errors import SourceError, SourceUnavailable
+from cdc.errors import Incomparable, SourceError, SourceUnavailable
 from cdc.interfaces import Digest, View
 from cdc.report import TableReport
 from cdc.schema import Table
@@ -65,14 +65,19 @@ class TableComparison:
 
     def _compare(self, name: TableName) -> list[TableReport]:
         table, source = self._shape(name)
-        forms = {warehouse: view.forms(table) for warehouse, view in self._views.items()}
+        forms: dict[str, Forms | None] = {}
+        reports = []
+        for warehouse, view in self._views.items():
+            try:
+                forms[warehouse] = view.forms(table)
+            except Incomparable as error:
+                reports.append(_incomparable(name, warehouse, error))
         theirs = {
             warehouse: self._threads.submit(self._views[warehouse].digests, table)
             for warehouse, form in forms.items()
             if form is not None
         }
         ours: dict[Forms, Mapping[int, Digest]] = {}
-        reports = []
         for warehouse, form in forms.items():
             begun = time.monotonic()
             if form is None:
@@ -153,6 +158,12 @@ class TableComparison:
         report.missing_keys = [describe_key(table, key) for key in found.missing_keys]
         report.unexpected_keys = [describe_key(table, key) for key in found.unexpected_keys]
         report.different_keys = [describe_key(table, key) for key in found.different_keys]
+
+
+def _incomparable(name: TableName, warehouse: str, error: Incomparable) -> TableReport:
+    return TableReport(
+        table=str(name), warehouse=warehouse, equal=True, source_rows=0, target_rows=0, problem=error.what
+    )
 
 
 def _rows(digests: Mapping[int, Digest], buckets: range | list[int]) -> int:

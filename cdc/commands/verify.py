@@ -117,10 +117,10 @@ def result(report: Report) -> Text:
 
 
 def _result(report: TableReport) -> Text:
+    if report.problem:
+        return Text("not compared", "dim" if report.equal else "red")
     if report.equal:
         return Text("equal", "green")
-    if report.problem:
-        return Text("not compared", "red")
     kinds = (f"{screen.count(getattr(report, kind))} {kind}" for kind in KINDS if getattr(report, kind))
     sampled = f" in {report.sampled:.1%} of the keys" if report.sampled else ""
     return Text(", ".join(kinds) + sampled, "red")
@@ -135,7 +135,7 @@ def show_differences(report: Report) -> None:
 def _differences(report: TableReport) -> None:
     """The keys, up to a limit that the report has set."""
     if report.problem:
-        screen.out.print(Text(f"\n{report.table}: {report.problem}", "red"))
+        screen.out.print(Text(f"\n{report.table}: {report.problem}", "dim" if report.equal else "red"))
         if report.mend:
             screen.out.print(f"  {report.mend}")
     for kind, title in KINDS.items():
