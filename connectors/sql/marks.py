@@ -120,11 +120,14 @@ class Marks:
             controls.update().where(controls.c.key == bindparam("name")).values(value=bindparam("content"))
         )
 
-    def create(self) -> None:
-        """Make the tables, unless they are there; TargetError if another version of cdc has made them."""
-        if self._schema is not None:
+    def create(self, *, exists: bool = False) -> None:
+        """Make the tables, unless they are there; TargetError if another version of cdc has made them.
+
+        `exists`: they are known to be there, and who may not create anything is not to try.
+        """
+        if self._schema is not None and not exists:
             self._execute(CreateSchema(self._schema, if_not_exists=True), {})
-        for table in (self._format, self._marks, self._controls):
+        for table in () if exists else (self._format, self._marks, self._controls):
             self._execute(CreateTable(table, if_not_exists=True), {})
         versions = [version for (version,) in self._execute(self._read_format, {}).fetchall()]
         if not versions:

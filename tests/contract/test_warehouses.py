@@ -13,10 +13,12 @@ from cdc.schema import LogicalType, Table
 from cdc.testing.contract import WarehouseContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
-from connectors import duckdb
+from connectors import duckdb, postgres
 from connectors.duckdb.catalog import read_plan
 from connectors.duckdb.warehouse import DuckDBWarehouse
-from connectors.sql import quote
+from connectors.postgres.warehouse import PostgresWarehouse
+from connectors.sql import qualified, quote
+from tests.fixtures.postgres import Database
 
 
 class MemoryTarget(Target):
@@ -54,6 +56,25 @@ class DuckDBTarget(Target):
         return [tuple(None if text is None else text.encode() for text in row) for row in found]
 
 
+class PostgresTarget(Target):
+    """Read by a session of its own, as the server prints values."""
+
+    refused = (LogicalType("int4"), b"12345678901")
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.settings = postgres.Settings(dsn=database.dsn, lock_timeout=5)
+
+    def open(self) -> Warehouse:
+        return postgres.connect(self.settings, "contract")
+
+    def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
+        assert isinstance(warehouse, PostgresWarehouse)
+        texts = ", ".join(f"{quote(name)}::text" for name in table.column_names)
+        found = self.database.query(f"select {texts} from {qualified(table.schema, table.name)}")
+        return [tuple(None if text is None else text.encode() for text in row) for row in found]
+
+
 class TestMemory(WarehouseContract):
     @pytest.fixture
     def target(self) -> Target:
@@ -64,3 +85,9 @@ class TestDuckDB(WarehouseContract):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Target:
         return DuckDBTarget(tmp_path)
+
+
+class TestPostgres(WarehouseContract):
+    @pytest.fixture
+    def target(self, every_database: Database) -> Target:
+        return PostgresTarget(every_database)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from cdc import registry
-from cdc.config import Config
+from cdc.config import Config, WarehouseSettings
 from cdc.config_file import load
 
 EXAMPLE = Path(__file__).parents[2] / "config.toml"
@@ -38,6 +38,17 @@ def test_it_shows_every_key(section: str) -> None:
     if section == "warehouses":
         shown, kinds[section] = shown["local"], registry.load("duckdb").Settings
     assert set(shown) == {field.encode_name for field in msgspec.structs.fields(kinds[section])}
+
+
+@pytest.mark.parametrize("kind", ["postgres"])
+def test_it_shows_every_key_of_other_warehouses_with_its_default(kind: str) -> None:
+    blocks = re.findall(r"(?:^#   .*\n)+", EXAMPLE.read_text(), re.MULTILINE)
+    [block] = [block for block in blocks if f'kind = "{kind}"' in block]
+    [shown] = tomllib.loads(re.sub("^#   ", "", block, flags=re.MULTILINE))["warehouses"].values()
+    known = registry.load(kind).Settings
+    common = {field.encode_name for field in msgspec.structs.fields(WarehouseSettings)} - {"kind"}
+    assert set(shown) == {field.encode_name for field in msgspec.structs.fields(known)} - common
+    assert msgspec.convert(shown, known) == msgspec.convert({"kind": kind, "dsn": shown["dsn"]}, known)
 
 
 def test_init_writes_it() -> None:

@@ -1,0 +1,179 @@
+"""Brings one table to the state after a merge, inside the open transaction.
+
+Order: partial rows first, since they read what the target has (those that change their keys are put aside, the others are set in
+place); then deletions; then whole rows, by one statement with arrays, or, where many come and nobody can tell, by deleting
+what is replaced and COPY: that takes half the time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from cdc.errors import TargetUnavailable
+from cdc.events import UNSENT, Row
+from cdc.fold import Key, Merge, Patch
+from connectors.postgres import failures, rows
+from connectors.postgres.opening import Connection
+from connectors.postgres.rows import Text
+from connectors.postgres.settings import Settings
+from connectors.postgres.sql import Plan
+
+log = logging.getLogger(__name__)
+
+MANY = 500  # rows from which COPY pays
+CSV = Callable[[], bytes]
+
+
+class Merger:
+    """Runs a plan's statements."""
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        self._connection = connection
+        self._truncate = settings.truncate
+        self._crowded: set[str] = set()  # tables whose chunks have met rows that were there already
+
+    def apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
+        """Returns the keys of partial rows of which the target has no other half."""
+        if merge.truncate:
+            self._run(plan.truncate[self._truncate])
+            self._crowded.discard(plan.target)
+        if merge.retire is not None:
+            values = [Text(cell) for cell in merge.retire if cell is not UNSENT and cell is not None]
+            self._run(plan.retire(merge.retire), values)
+        missing, staged = self._patch(plan, merge.patches)
+        if merge.deletes:
+            self._run(plan.delete, rows.arrays(merge.deletes))
+        if merge.upserts:
+            self._upsert(plan, merge.upserts)
+        if staged:
+            self._run(plan.upsert_staged)
+            self._run(plan.drop_stage)
+        if merge.inserts:
+            self._insert(plan, merge.inserts)
+        if merge.removals:
+            self._remove(plan, merge.removals)
+        if merge.chunk is not None and merge.chunk.csv:
+            self._chunk(plan, merge.chunk.csv)
+        return missing
+
+    def _upsert(self, plan: Plan, whole: Sequence[Row]) -> None:
+        if len(whole) < MANY or not plan.replaceable:
+            self._run(plan.upsert, rows.arrays(whole))
+            return
+        keys = [[row[index] for index in plan.table.key] for row in whole]
+        self._run(plan.delete, rows.arrays(keys))
+        try:
+            self._copy(plan.copy, rows.lines(whole))
+        except psycopg.errors.UniqueViolation as error:
+            raise another(plan, error) from None
+
+    def _insert(self, plan: Plan, whole: Sequence[Row]) -> None:
+        if len(whole) < MANY:
+            self._run(plan.upsert, rows.arrays(whole))
+        else:
+            self._copy(plan.copy, rows.lines(whole))
+
+    def _chunk(self, plan: Plan, csv: bytes) -> None:
+        """Mostly, a snapshot's rows are new: COPY finds out. Else they are merged, and so are the table's next chunks."""
+        if plan.table.key and plan.target in self._crowded:
+            self._merge_chunk(plan, csv)
+            return
+        try:
+            with self._connection.transaction():  # a savepoint
+                self._copy(plan.copy_csv, csv)
+        except psycopg.errors.UniqueViolation:
+            if not plan.table.key:
+                raise
+            self._crowded.add(plan.target)
+            self._merge_chunk(plan, csv)
+
+    def _merge_chunk(self, plan: Plan, csv: bytes) -> None:
+        self._run(plan.create_stage)
+        self._copy(plan.copy_stage, csv)
+        self._run(plan.merge_stage)
+        self._run(plan.drop_stage)
+
+    # Partial rows.
+
+    def _patch(self, plan: Plan, patches: Sequence[Patch]) -> tuple[Sequence[Key], bool]:
+        """Says which keys are unknown to the target, and whether rows were put aside."""
+        if not patches:
+            return (), False
+        key = plan.table.key
+        unknown = self._unknown(plan, [patch.origin for patch in patches])
+        missing = [tuple(patches[n].row[index] for index in key) for n in unknown]
+        lost = set(unknown)
+        stay: list[Row] = []
+        moved: list[Patch] = []
+        for n, patch in enumerate(patches):
+            if n in lost:
+                continue
+            if tuple(patch.row[index] for index in key) == tuple(patch.origin):
+                stay.append(patch.row)
+            else:
+                moved.append(patch)
+        if moved:
+            sent, never, sometimes = _sent([patch.row for patch in moved])
+            sent += rows.arrays([patch.origin for patch in moved])
+            self._connection.execute(plan.stage_moved(never, sometimes).encode(), sent)
+        if stay:
+            sent, never, sometimes = _sent(stay)
+            self._run(plan.patch(never, sometimes), sent)
+        return missing, bool(moved)
+
+    def _unknown(self, plan: Plan, keys: Sequence[Key]) -> list[int]:
+        parameters = [*rows.arrays(keys), rows.numbers(range(len(keys)))]
+        return [n for (n,) in self._run(plan.unknown, parameters).fetchall()]
+
+    # Without a key.
+
+    def _remove(self, plan: Plan, removals: dict[Row, int]) -> None:
+        """A target with fewer copies than the source had is no longer equal to it: said, since a replay does it too."""
+        parameters = [*rows.arrays(list(removals)), rows.numbers(removals.values())]
+        removed = self._run(plan.remove, parameters).rowcount
+        wanted = sum(removals.values())
+        if removed < wanted:
+            log.warning(
+                "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
+                *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
+            )
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+        return self._connection.execute(sql.encode(), parameters or None, prepare=bool(parameters))
+
+    def _copy(self, sql: str, data: bytes) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+            copy.write(data)
+
+
+def _sent(partial: Sequence[Row]) -> tuple[list[Any], tuple[int, ...], tuple[int, ...]]:
+    """The parameters of partial rows, which columns none of them sent, and which not all."""
+    parameters: list[Any] = []
+    flags: list[Any] = []
+    never: list[int] = []
+    sometimes: list[int] = []
+    for index, cells in enumerate(rows.columns(partial)):
+        unsent = [cell is UNSENT for cell in cells]
+        if all(unsent):
+            never.append(index)
+            continue
+        if any(unsent):
+            sometimes.append(index)
+            flags.append(rows.booleans(unsent))
+            cells = [None if cell is UNSENT else cell for cell in cells]
+        parameters.append(rows.array(cells))
+    return [*parameters, *flags], tuple(never), tuple(sometimes)
+
+
+def another(plan: Plan, error: psycopg.Error) -> TargetUnavailable | psycopg.Error:
+    """Rows with keys that were just deleted are there again: somebody else has put them there, or another index refuses."""
+    told = failures.classify(error, what="rows cannot be applied", where=plan.table.full_name)
+    return TargetUnavailable(
+        "rows were inserted beside us",
+        why=f"{told.why}: another applier, or whoever writes into the target",
+        where=plan.table.full_name,
+    )
