@@ -51,6 +51,18 @@ def ask_status(config: Config) -> Status | None:
     return status
 
 
+def ask_health(config: Config, *, ready: bool) -> tuple[bool, str]:
+    """Whether the daemon is alive, or (`ready`) streams, and what it says of itself."""
+    listen = config.http.listen
+    if not listen:
+        return False, "no answer: [http] listen is empty"
+    found = _exchange(listen, "GET", "/readyz" if ready else "/healthz", b"", STATUS_SECONDS)
+    if found is None:
+        return False, f"no daemon answers at {listen}"
+    status, answer = found
+    return status == http.client.OK, answer.decode(errors="replace").strip() or str(status)
+
+
 def ask_verify(config: Config, tables: Sequence[str]) -> bytes:
     """The daemon's report as JSON; to be called when `ask_status` has found it."""
     body = msgspec.json.encode({"tables": list(tables)})
@@ -71,8 +83,18 @@ def parse_address(listen: str) -> tuple[str, int]:
 
 
 def _request(listen: str, method: str, path: str, body: bytes, timeout: float) -> bytes | None:
-    if not listen:
+    """The answer to a question; None if nobody is asked. Raises what a refusal says."""
+    found = _exchange(listen, method, path, body, timeout) if listen else None
+    if found is None:
         return None
+    status, answer = found
+    if status == http.client.OK:
+        return answer
+    raise _failure(listen, status, answer)
+
+
+def _exchange(listen: str, method: str, path: str, body: bytes, timeout: float) -> tuple[int, bytes] | None:
+    """Status and body of an answer; None if nobody listens."""
     host, port = parse_address(listen)
     connection = http.client.HTTPConnection(ANYWHERE.get(host, host), port, timeout=timeout)
     try:
@@ -89,9 +111,7 @@ def _request(listen: str, method: str, path: str, body: bytes, timeout: float) -
         raise _stranger(listen, str(error) or type(error).__name__) from error
     finally:
         connection.close()
-    if response.status == http.client.OK:
-        return answer
-    raise _failure(listen, response.status, answer)
+    return response.status, answer
 
 
 def _failure(listen: str, status: int, answer: bytes) -> CdcError:

@@ -17,6 +17,7 @@ from cdc.commands.check import check
 from cdc.commands.config import config
 from cdc.commands.demo import demo
 from cdc.commands.drop import drop
+from cdc.commands.health import health
 from cdc.commands.init import init
 from cdc.commands.options import ConfigFile
 from cdc.commands.run import run, snapshot
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="New here? `cdc demo` shows everything on a database of its own; then: cdc init, cdc check, cdc run.",
 )
-COMMANDS = (demo, init, check, run, snapshot, status, lag, verify, drop, config)
+COMMANDS = (demo, init, check, run, snapshot, status, lag, health, verify, drop, config)
 for command in COMMANDS:
     app.command()(command)
 

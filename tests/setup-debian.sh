@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
-# System packages that the tests want and pip does not have: PostgreSQL 15 with wal2json, or those named as arguments.
+# System packages that the tests want and pip does not have, or those named as arguments.
 # Installs them with apt where it may (root, or sudo without a password), and otherwise says what to install and how.
-# It never fails: the tests judge what is there (tests/fixtures/postgres.py skips them, or fails them under CI).
+# It never fails: the tests judge what is there (their fixtures skip them, or fail them under CI).
 set -euo pipefail
 
+# What tells that a package is here, and the packages.
+wanted=(
+    "/usr/lib/postgresql/15/bin/postgres postgresql-15"
+    "/usr/lib/postgresql/15/lib/wal2json.so postgresql-15-wal2json"
+    "/usr/bin/buildah buildah"
+    "/usr/bin/mmdebstrap mmdebstrap"
+)
 packages=("$@")
 if [ $# -eq 0 ]; then
-    [ -e /usr/lib/postgresql/15/bin/postgres ] && [ -e /usr/lib/postgresql/15/lib/wal2json.so ] && exit 0
-    packages=(postgresql-15 postgresql-15-wal2json)
+    for each in "${wanted[@]}"; do
+        [ -e "${each%% *}" ] || packages+=("${each#* }")
+    done
+    [ ${#packages[@]} -gt 0 ] || exit 0
 fi
 
 if [ "$(id -u)" -eq 0 ]; then
