@@ -34,7 +34,7 @@ class Book(CopyObserver):
         self._until: dict[str, Lsn] = {}
         self._warehouses = {name: _Pen(name, settings.kind) for name, settings in config.warehouses.items()}
         self._published_us = 0
-        self._published_lsn: Lsn = 0
+        self.published_lsn: Lsn = 0
         self._drained = False
         self.source = SourceStatus(
             slot=config.source.slot, publication=config.source.publication, plugin=config.source.plugin
@@ -60,7 +60,7 @@ class Book(CopyObserver):
         """The reader has given a transaction to the transport."""
         self._drained = False
         self._published_us = commit.begin.commit_us
-        self._published_lsn = commit.begin.commit_lsn
+        self.published_lsn = commit.begin.commit_lsn
         if self._until:
             self._caught_up(commit.position)
 
@@ -69,6 +69,11 @@ class Book(CopyObserver):
             for name in [name for name, until in self._until.items() if position.commit_lsn >= until]:
                 del self._until[name]
                 self._tables[name].state = advance(self._tables[name].state, "caught_up")
+
+    @property
+    def drained_now(self) -> bool:
+        """Is there nothing more that the stream could give?"""
+        return self._drained
 
     def drained(self, received: Lsn) -> None:
         """Everything up to `received` has been given by the stream, and nothing is waiting."""
@@ -150,11 +155,11 @@ class Book(CopyObserver):
                 state=state or self.state,
                 started=self.started,
                 source=msgspec.structs.replace(
-                    self.source, received_lsn=format_lsn(self._published_lsn) if self._published_lsn else None
+                    self.source, received_lsn=format_lsn(self.published_lsn) if self.published_lsn else None
                 ),
                 tables=[msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)],
                 warehouses=[
-                    pen.as_of(now, self._published_us, self._published_lsn, drained=self._drained)
+                    pen.as_of(now, self._published_us, self.published_lsn, drained=self._drained)
                     for pen in self._warehouses.values()
                 ],
                 error=self.error,

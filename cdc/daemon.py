@@ -18,6 +18,7 @@ from cdc.book import Book
 from cdc.config import Config
 from cdc.errors import CdcError
 from cdc.line import ALL, Line, Parts
+from cdc.log_watch import LogWatch
 from cdc.reading import Until
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Status
@@ -37,8 +38,9 @@ class Daemon:
 
     def __init__(self, config: Config, until: Until = "stopped", parts: Parts = ALL) -> None:
         self.config = config
-        self.book = Book(config)
+        self.book = Book(_here(config, parts))
         self._slot = SlotWatch(config.source)
+        self._log = LogWatch(config, lambda: self.book.published_lsn)
         self._until = until
         self._parts = parts
         self._line: Line | None = None
@@ -82,7 +84,9 @@ class Daemon:
     def status(self) -> Status:
         """As of now; what the server knows of the slot may be a second old."""
         status = self.book.status()
-        if status.state in ("streaming", "retrying", "stopping"):
+        for each in status.warehouses:
+            self._log.complete(each, drained=self.book.drained_now or not self._parts.reader)
+        if self._parts.reader and status.state in ("streaming", "retrying", "stopping"):
             received = status.source.received_lsn
             status.source = msgspec.structs.replace(self._slot.status(), received_lsn=received)
         return status
@@ -115,3 +119,10 @@ class Daemon:
         error = attempt.outcome.exception() if attempt.outcome else None
         self.book.retrying(str(error))
         log.warning("line.failed", error=str(error), retry_in=attempt.upcoming_sleep)
+
+
+def _here(config: Config, parts: Parts) -> Config:
+    """With the warehouses that this process fills."""
+    names = config.warehouses if parts.warehouses is None else parts.warehouses
+    here = {name: each for name, each in config.warehouses.items() if name in names}
+    return msgspec.structs.replace(config, warehouses=here)

@@ -123,10 +123,14 @@ class Control(msgspec.Struct, frozen=True):
     value: bytes
 
 
+class Heartbeat(msgspec.Struct, frozen=True):
+    """Nothing has happened but time: for transports that tell others so."""
+
+
 class Idle(msgspec.Struct, frozen=True, gc=False):
     """Nothing is waiting. Outside a transaction, all commits up to `wal_end` have been given."""
 
     wal_end: Lsn
 
 
-Event: TypeAlias = Begin | Change | Truncate | Message | Commit | Chunk | Control
+Event: TypeAlias = Begin | Change | Truncate | Message | Commit | Chunk | Control | Heartbeat

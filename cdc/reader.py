@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from cdc.events import Begin, Change, Commit, Event, Idle, Truncate
+from cdc.events import Begin, Change, Commit, Event, Heartbeat, Idle, Truncate
 from cdc.interfaces import Publisher
 from cdc.lsn import START, Lsn, Position
 from cdc.origin import Origin
@@ -164,6 +164,23 @@ class Reader:
                 if job.step(self):
                     self._jobs.remove(job)
         return worked
+
+
+class Pulse:
+    """A job that has a heartbeat published every so many seconds."""
+
+    def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval = interval
+        self._clock = clock
+        self._next = 0.0
+
+    def due(self, reader: Reader) -> bool:  # noqa: ARG002
+        return self._clock() >= self._next
+
+    def step(self, reader: Reader) -> bool:
+        reader.publisher.publish(Heartbeat())
+        self._next = self._clock() + self._interval
+        return False
 
 
 class Finish:

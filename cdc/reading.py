@@ -16,7 +16,7 @@ from cdc.interfaces import Publisher
 from cdc.lsn import Lsn, format_lsn
 from cdc.origin import check_origin, recorded, unseen
 from cdc.progress import Progress, copied, decode_progress, encode_progress
-from cdc.reader import Finish, Job, Reader
+from cdc.reader import Finish, Job, Pulse, Reader
 from cdc.source.capture import Capture
 from cdc.source.slot import SlotInfo
 from cdc.source.snapshot import ShownAlready, SnapshotJob
@@ -87,6 +87,8 @@ class Reading:
         opened.callback(snapshot.close)
         reader.skips.append(snapshot)
         reader.submit(snapshot)
+        if interval := self._config.format.heartbeat_interval_ms:
+            reader.submit(Pulse(interval / 1000))
         if self._until != "stopped":
             lsn = capture.current_lsn() if self._until == "caught_up" else 0
             reader.submit(Finish(lambda: snapshot.complete, lsn, stream.stop))

@@ -23,6 +23,7 @@ from cdc.interfaces import Checkpoint, Publisher, Subscriber, Warehouse
 
 if TYPE_CHECKING:
     from cdc.check import Check
+    from cdc.status import PartitionLag
     from cdc.wire import Encoder
     from cdc.wire.decoder import AnyRecord
 
@@ -84,6 +85,12 @@ class Transport(Protocol):
 
     def records(self, settings: Any, topic: str) -> Iterable[AnyRecord]:
         """All that is on a topic now; nothing if there is none."""
+
+    def progress(self, settings: Any) -> Mapping[str, bytes]:
+        """The control records of the reader's runs, as `Publisher.progress` gives them; without opening the reader's end."""
+
+    def lag(self, settings: Any, warehouse: str, wanted: Callable[[str], bool]) -> Sequence[PartitionLag]:
+        """How far a warehouse's appliers have come, in all processes together. Raises TransportError."""
 
     def ends(self, settings: Any, wanted: Callable[[str], bool]) -> Mapping[str, int]:
         """Per partition, named as in checkpoints, the offset that comes next."""

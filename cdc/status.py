@@ -42,10 +42,21 @@ class SourceStatus(msgspec.Struct, kw_only=True):
     active: bool | None = None
 
 
+class PartitionLag(msgspec.Struct, kw_only=True):
+    """One partition of a transport that is a log: the next offset to be applied (-1: none was yet), and where it ends."""
+
+    topic: str
+    partition: int
+    applied: int
+    end: int
+    records: int
+
+
 class WarehouseStatus(msgspec.Struct, kw_only=True):
     """`behind_seconds` is 0 only when everything received has been committed there.
 
-    `lag_*` are seconds from commit in the source to commit in the warehouse, over the last minutes.
+    `lag_*` are seconds from commit in the source to commit in the warehouse, over the last minutes. With Kafka,
+    `records_behind` are those on the topics that its appliers, in all processes together, have not applied.
     """
 
     name: str
@@ -59,6 +70,8 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
     lag_p50: float | None = None
     lag_p95: float | None = None
     lag_p99: float | None = None
+    records_behind: int | None = None
+    partitions: list[PartitionLag] = []
 
 
 class Status(msgspec.Struct, kw_only=True):
@@ -83,6 +96,7 @@ class WarehouseLag(msgspec.Struct, kw_only=True):
     lag_p50: float | None
     lag_p95: float | None
     lag_p99: float | None
+    records_behind: int | None = None
 
 
 class Lag(msgspec.Struct, kw_only=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import structlog
+import typer
 
 from cdc import __version__
 from cdc.commands import screen
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from cdc.reading import Until
 
 log = structlog.get_logger()
+
+Warehouses: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="[warehouses.NAME]; all without any.", show_default=False),
+]
 
 
 def run(config_file: ConfigFile = None) -> None:
@@ -56,13 +62,43 @@ def snapshot(config_file: ConfigFile = None) -> None:
     screen.show(table)
 
 
-def _serve(config_file: ConfigFile, until: Until) -> Status:
+def read(config_file: ConfigFile = None) -> None:
+    """Publish the source's changes to Kafka; warehouses are filled by `cdc apply`, elsewhere.
+
+    Copies tables, too, in line with the stream. There is one reader of a slot.
+
+    Example:
+
+      cdc read
+    """
+    _serve(config_file, "stopped", reader=True, warehouses=())
+
+
+def apply(warehouses: Warehouses = None, config_file: ConfigFile = None) -> None:
+    """Fill warehouses from Kafka's topics: those that are named, or all.
+
+    Several processes may do so for one warehouse (but not for a DuckDB file, which one process has): they share the topics'
+    partitions, and each takes over those of one that ended. Give each an [http] listen of its own.
+
+    Examples:
+
+      cdc apply
+
+      CDC_HTTP__LISTEN=127.0.0.1:8086 cdc apply reporting
+    """
+    _serve(config_file, "stopped", reader=False, warehouses=tuple(warehouses) if warehouses else None)
+
+
+def _serve(
+    config_file: ConfigFile, until: Until, *, reader: bool = True, warehouses: tuple[str, ...] | None = None
+) -> Status:
     from cdc.daemon import Daemon
+    from cdc.line import Parts
     from cdc.serve import HttpServer
     from cdc.source.connect import where
 
     config = settings(config_file)
-    daemon = Daemon(config, until=until)
+    daemon = Daemon(config, until=until, parts=Parts(reader, warehouses))
     with stop_on_signals() as stop, HttpServer(config.http.listen, daemon) as server:
         targets = {name: each.kind for name, each in config.warehouses.items()}
         source = hide_passwords(where(config.source))

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from cdc.events import Begin, Change, Chunk, Commit, Message, Truncate
+from cdc.events import Begin, Change, Chunk, Commit, Heartbeat, Message, Truncate
 from cdc.format import FormatSettings
 from cdc.lsn import Lsn
 from cdc.schema import Table
@@ -73,6 +73,7 @@ class Encoder:
             Begin: self._transactions.begun,
             Commit: self._commit,
             Chunk: self._chunk,
+            Heartbeat: lambda _: (self.heartbeat(),),
         }
         self._message_key, self._message_value = self._wrappers(
             *message_schemas(source_schema(exact=settings.exact))

@@ -12,10 +12,21 @@ if TYPE_CHECKING:
     from cdc.events import Event
     from cdc.interfaces import Checkpoint, Publisher
     from cdc.registry import LogSubscriber
+    from cdc.status import PartitionLag
     from cdc.wire import Encoder
     from cdc.wire.decoder import AnyRecord
 
-__all__ = ["REQUIRES", "Settings", "ends", "open_publisher", "open_subscriber", "prefix", "records"]
+__all__ = [
+    "REQUIRES",
+    "Settings",
+    "ends",
+    "lag",
+    "open_publisher",
+    "open_subscriber",
+    "prefix",
+    "progress",
+    "records",
+]
 
 REQUIRES = ("confluent_kafka", "kafka")
 
@@ -60,6 +71,32 @@ def records(settings: Settings, topic: str) -> Iterable[AnyRecord]:
     from connectors.kafka.consuming import read_all
 
     return read_all(settings, topic)
+
+
+def progress(settings: Settings) -> Mapping[str, bytes]:
+    """The control records of the reader's runs."""
+    from connectors.kafka.fences import KEPT
+
+    found = {
+        record.key.decode(): record.value or b""
+        for record in records(settings, settings.progress_topic)
+        if record.key is not None
+    }
+    return {key: value for key, value in found.items() if value and not key.startswith(KEPT)}
+
+
+def lag(settings: Settings, warehouse: str, wanted: Callable[[str], bool]) -> Sequence[PartitionLag]:
+    """By what the warehouse's group has committed."""
+    from cdc.status import PartitionLag
+    from connectors.kafka.admin import Admin
+
+    with Admin(settings) as admin:
+        topics = [topic for topic in admin.topics("") if wanted(topic)]
+        found = admin.lag(settings.group_of(warehouse), topics) if topics else []
+        return [
+            PartitionLag(topic=topic, partition=number, applied=done, end=end, records=records)
+            for topic, number, done, end, records in found
+        ]
 
 
 def ends(settings: Settings, wanted: Callable[[str], bool]) -> Mapping[str, int]:

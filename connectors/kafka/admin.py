@@ -148,7 +148,7 @@ class Admin:
 
     def lag(self, group: str, topics: Collection[str] | None = None) -> list[Lag]:
         """How far a group is behind, partition by partition; default: on every topic of ours."""
-        known = self.topics()
+        known = self.topics(None if topics is None else "")
         names = known if topics is None else [name for name in topics if name in known]
         ends = self.offsets([(name, number) for name in names for number in range(known[name])])
         starts = self.offsets(list(ends), EARLIEST)

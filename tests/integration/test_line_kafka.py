@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cdc import config_file
+from cdc.ask import ask_status
+from cdc.lsn import parse_lsn
+from cdc.status import Status
+from tests.fixtures.cli import Cli
 from tests.fixtures.kafka_broker import Address
-from tests.fixtures.line import Replica
+from tests.fixtures.line import Replica, are_live, eventually
 from tests.fixtures.postgres import Database
 
 SHOP = """
@@ -50,3 +55,58 @@ def test_copy_changes_and_a_restart(over_kafka: Replica) -> None:
         database.execute("truncate visits; insert into visits values ('again', 1)")
         running.wait_live()
     over_kafka.assert_equal()
+
+
+def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_path: Path) -> None:
+    """Whichever is first, and whichever is away for a while."""
+    database, cli = over_kafka.database, Cli(tmp_path)
+    database.execute(SHOP)
+    applying, reading = listening(over_kafka), listening(over_kafka)
+
+    def behind() -> int | None:
+        status = said(over_kafka, applying)
+        return status.warehouses[0].records_behind if status else None
+
+    with cli.started("apply", **applying) as applier:
+        eventually(lambda: state(over_kafka, applying) == "streaming", "it waits for topics")
+        with cli.started("read", **reading) as reader:
+            eventually(lambda: has_published(over_kafka, reading), "all is published")
+            database.execute(CHANGES)
+            eventually(lambda: has_published(over_kafka, reading), "changes, too")
+            eventually(lambda: behind() == 0, "all is applied")
+            status = said(over_kafka, applying)
+            assert status
+            assert len(status.warehouses[0].partitions) == 9
+            assert cli.stop(applier).code == 0
+            database.execute(
+                "delete from orders where id > 3000; insert into customers values (9000, 'x', 'y')"
+            )
+            eventually(lambda: has_published(over_kafka, reading), "the reader goes on alone")
+            assert cli.stop(reader).code == 0
+    with cli.started("apply", "local", **applying) as applier:
+        eventually(lambda: behind() == 0, "the rest is applied")
+        assert cli.stop(applier).code == 0
+    assert over_kafka.differences() == {}
+
+
+def listening(replica: Replica) -> dict[str, str]:
+    """The environment of a process of this configuration with an HTTP address of its own."""
+    replica.listen()
+    return {"CDC_HTTP__LISTEN": replica.settings["http"]["listen"], "CDC_CONFIG": str(replica.toml)}
+
+
+def said(replica: Replica, process: dict[str, str]) -> Status | None:
+    return ask_status(config_file.load(replica.toml, process))
+
+
+def state(replica: Replica, process: dict[str, str]) -> str:
+    status = said(replica, process)
+    return status.state if status else ""
+
+
+def has_published(replica: Replica, process: dict[str, str]) -> bool:
+    """All that is committed now."""
+    (lsn,) = replica.database.query("select pg_current_wal_lsn()::text")[0]
+    status = said(replica, process)
+    confirmed = status.source.confirmed_lsn if status and are_live(status) else None
+    return confirmed is not None and parse_lsn(confirmed) >= parse_lsn(lsn)
