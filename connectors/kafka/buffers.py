@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cdc.events import INSERT, READ, Change, Event, Message, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import Position
+from cdc.marks import check_overtaken
 from connectors.kafka.consuming import Partition, Received
 from connectors.kafka.fences import COPY, MOVED, Fence
 from connectors.kafka.holding import mark_name, reached
@@ -20,6 +21,8 @@ class Buffer:
 
     def __init__(self, partition: Partition, mark: Mark, offset: int) -> None:
         self.partition = partition
+        self.begun = mark
+        """What the warehouse has of it."""
         self.position: Position = mark.position
         self.next = offset
         self.fence: Fence | None = None
@@ -90,6 +93,12 @@ class Buffer:
         self.add(record, emptied, now)
         if self.partition[1] == 0 and fence.partitions > 1:
             self.controls.update([reached(self.partition, fence)])
+
+    def check(self, marks: Mapping[str, Mark]) -> None:
+        """Raise Overtaken if another applier has gone on with this partition. The warehouse, which was just asked for its marks,
+        cannot tell any more that what was taken here is from before."""
+        name = mark_name(self.partition)
+        check_overtaken({name: marks.get(name, self.begun)}, {name: self.begun}, where="Kafka")
 
     def hand_over(self, now: float) -> Batch:
         """A batch of it, which leaves it empty."""

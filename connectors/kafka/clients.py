@@ -143,6 +143,7 @@ def kafka_python_producer(settings: Settings) -> dict[str, Any]:
         "max_request_size": 1_000_000_000,
         "max_block_ms": int(settings.delivery_timeout * 1000),
         "batch_size": 128 << 10,
+        "metadata_max_age_ms": int(settings.discover_interval * 1000),  # added partitions
         "allow_auto_create_topics": False,
     }
     if settings.transactional:

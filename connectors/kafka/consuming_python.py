@@ -70,6 +70,7 @@ class PythonConsumer:
 
     def fetch(self, count: int, timeout: float) -> list[Received]:
         patience = max(timeout, JOINING) if self._joining else timeout
+        self._let_go()
         found = self._call(lambda: self._consumer.poll(int(patience * 1000), max_records=count))
         if self._new:
             for place in self._place():
@@ -81,6 +82,13 @@ class PythonConsumer:
             for each, records in found.items()
             for record in records
         ]
+
+    def _let_go(self) -> None:
+        """kafka-python (3.0.12, `fetched_records`) gives what it had fetched of a partition that is not paused any more only
+        while it has nothing in hand, and it keeps in its hand what it has given out."""
+        fetcher = self._consumer._fetcher
+        if not getattr(fetcher, "_next_partition_records", None):
+            fetcher._next_partition_records = None
 
     def _place(self) -> set[Any]:
         """Put new partitions in their places, and name them."""

@@ -13,7 +13,7 @@ import structlog
 
 from cdc.events import Chunk, Truncate
 from cdc.lsn import Position
-from connectors.kafka.fences import COMPACTED_KEY, COPY, EMPTY, Fence, Fences
+from connectors.kafka.fences import COPY, EMPTY, KEY, Fence, Fences
 from connectors.kafka.layout import Layout
 from connectors.kafka.producing import Headers, Record
 
@@ -92,4 +92,4 @@ class Emptying:
         """A compacted topic takes no record without key."""
         if not self._layout.is_compacted(record.topic):
             return record
-        return Marked(record.topic, COMPACTED_KEY, record.value, record.headers)
+        return Marked(record.topic, KEY, record.value, record.headers)

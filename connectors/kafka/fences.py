@@ -33,8 +33,9 @@ HEADER = "cdc.fence"
 EMPTY, COPY, MOVED, VOID = "empty", "copy", "moved", "void"
 KEPT = "topic:"
 """The publisher's own control records, one per topic, begin with this."""
-COMPACTED_KEY, COMPACTED_VALUE = b'{"cdc.fence":0}', b"null"
-"""A marker on a compacted topic: Kafka takes no record without key there, and must keep it. To Connect, `null` is a tombstone."""
+KEY, COMPACTED_VALUE = b'{"cdc.fence":0}', b"null"
+"""Whoever reads the topic takes a marker for the tombstone of a key that it does not know. A compacted topic would lose that:
+there its value is JSON's `null`, which Connect takes for a tombstone, too."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -141,9 +142,10 @@ class Fences:
     def _mark(
         self, topic: str, fence: Fence, partition: int, value: bytes | None = None, headers: Headers = ()
     ) -> None:
-        key = None
-        if self._layout.is_compacted(topic):
-            key, value = COMPACTED_KEY, value or COMPACTED_VALUE
+        compacted = self._layout.is_compacted(topic)
+        key = KEY if value is None or compacted else None
+        if compacted:
+            value = value or COMPACTED_VALUE
         self._outlet.put(topic, value, key, [fence.header(), *headers], partition)
 
     def _keep(self, topic: str, known: Known, *, now: bool) -> None:

@@ -191,7 +191,10 @@ class KafkaSubscriber:
         held = [buffer for buffer in self._buffers.values() if buffer.fence is not None]
         if held and self._clock() - self._asked >= LOOK:
             self._asked = self._clock()
-            self._holding.learn(self._state())
+            state = self._state()
+            for buffer in self._buffers.values():
+                buffer.check(state.marks)
+            self._holding.learn(state)
         waiting = False
         for buffer in held:
             assert buffer.fence is not None
@@ -238,6 +241,8 @@ class KafkaSubscriber:
         offsets: dict[Partition, int] = {}
         for name, mark in batch.checkpoint.marks.items():
             partition = partition_of(name)
+            if partition in self._buffers:
+                self._buffers[partition].begun = mark
             if partition in self._buffers and mark.offset > self._committed.get(partition, -1):
                 offsets[partition] = self._committed[partition] = mark.offset
         if offsets:
