@@ -27,6 +27,9 @@ class Buffer:
         self.next = offset
         self.fence: Fence | None = None
         self.waiting: list[Received] = []
+        self.waits_since = 0.0
+        self.ends: Mapping[int, int] | None = None
+        """Of partition 0 at a fence: where the others ended then."""
         self.clear(0.0)
 
     def clear(self, now: float) -> None:
@@ -67,9 +70,9 @@ class Buffer:
         if event.begin is not None:
             self.commit_us = event.begin.commit_us
 
-    def stop(self, fence: Fence, record: Received, *, known: bool) -> None:
+    def stop(self, fence: Fence, record: Received, *, known: bool, now: float) -> None:
         """Wait at a fence. Unless that is `known`, others must be told that all before it is applied."""
-        self.fence, self.waiting = fence, [record]
+        self.fence, self.waiting, self.waits_since, self.ends = fence, [record], now, None
         self.next = record.offset
         if self.partition[1] and not known:
             self.controls.update([reached(self.partition, fence)])

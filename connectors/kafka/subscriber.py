@@ -8,7 +8,7 @@ committed is for operators to look at, and for nothing else but to know that rec
                 again publishes it again. A buffer is a batch once it has enough rows or bytes, or nothing more comes
     revoked     its buffer is dropped: whoever has the partition now reads it again from the mark
 
-At a fence (`fences.py`, `holding.py`) a partition stops until the others have come to it, too.
+At a fence (`fences.py`) a partition stops until the others have come to it, too (`gate.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 import structlog
 
@@ -26,9 +25,10 @@ from cdc.events import Event
 from cdc.interfaces import Batch, Checkpoint, Mark
 from connectors.kafka.buffers import Buffer
 from connectors.kafka.consuming import Consumer, Partition, Received, open_consumer
-from connectors.kafka.fences import COMPACTED_VALUE, Fence, fence_of
+from connectors.kafka.fences import fence_of
+from connectors.kafka.gate import LOOK, Gate
 from connectors.kafka.goals import Goals
-from connectors.kafka.holding import Holding, mark_name, partition_of
+from connectors.kafka.holding import Holding, partition_of
 from connectors.kafka.places import Places
 from connectors.kafka.settings import Settings
 
@@ -37,7 +37,6 @@ log = structlog.get_logger()
 Decode = Callable[[Received], Iterable[Event]]
 FETCH = 5_000  # records at most
 IMPATIENT = 1.0  # seconds between looks while there is no topic yet
-LOOK = 0.3  # seconds between questions to the warehouse while a partition waits at a fence
 
 
 class KafkaSubscriber:
@@ -67,8 +66,7 @@ class KafkaSubscriber:
         self._consumer: Consumer = open_consumer(settings, settings.group_of(warehouse))
         self._places = Places(self._consumer, accept_missing=settings.missing_history == "accept")
         self._holding = Holding()
-        self._asked = float("-inf")
-        self._fence_ends: dict[Partition, Mapping[int, int]] = {}
+        self._gate = Gate(self._holding, self._consumer, decode, state, clock)
         self._buffers: dict[Partition, Buffer] = {}
         self._committed: dict[Partition, int] = {}
         self._topics: frozenset[str] = frozenset()
@@ -84,7 +82,7 @@ class KafkaSubscriber:
         until = self._clock() + timeout
         while not self.closed:
             self._discover()
-            held = self._pass_fences()
+            held = self._gate.open(self._buffers.values(), self._take)
             if batch := self._ready():
                 return batch
             wait = max(0.0, until - self._clock())
@@ -153,7 +151,6 @@ class KafkaSubscriber:
         for partition, offset in starts.items():
             self._buffers[partition] = Buffer(partition, self._holding.mark(partition), offset)
             self._committed.pop(partition, None)
-            self._fence_ends.pop(partition, None)
         return starts
 
     def _revoked(self, partitions: list[Partition]) -> None:
@@ -169,55 +166,9 @@ class KafkaSubscriber:
             if buffer.fence is not None:
                 buffer.waiting.append(record)
             elif record.headers and (fence := fence_of(record.headers)):
-                self._at_fence(buffer, fence, record, now)
+                self._gate.arrive(buffer, fence, record)
             else:
                 buffer.add(record, decode(record), now)
-
-    def _at_fence(self, buffer: Buffer, fence: Fence, record: Received, now: float) -> None:
-        """Cross it, or stop until that may be."""
-        if self._holding.may_pass(buffer.partition, fence):
-            buffer.cross(fence, record, self._marked(buffer, record), now)
-        else:
-            self._consumer.pause(buffer.partition)
-            buffer.stop(fence, record, known=self._holding.has_reached(buffer.partition, fence))
-            log.info("waiting at a fence", partition=mark_name(buffer.partition), kind=fence.kind)
-
-    def _marked(self, buffer: Buffer, marker: Received) -> Iterable[Event]:
-        """The events of a marker, which only partition 0 has."""
-        return () if marker.value in (None, COMPACTED_VALUE) or buffer.partition[1] else self._decode(marker)
-
-    def _pass_fences(self) -> bool:
-        """Let go on who may; True if others wait still."""
-        held = [buffer for buffer in self._buffers.values() if buffer.fence is not None]
-        if held and self._clock() - self._asked >= LOOK:
-            self._asked = self._clock()
-            state = self._state()
-            for buffer in self._buffers.values():
-                buffer.check(state.marks)
-            self._holding.learn(state)
-        waiting = False
-        for buffer in held:
-            assert buffer.fence is not None
-            if not self._holding.may_pass(buffer.partition, buffer.fence, partial(self._ends, buffer)):
-                waiting = True
-                continue
-            fence, (marker, *rest) = buffer.fence, buffer.go_on()
-            buffer.cross(fence, marker, self._marked(buffer, marker), self._clock())
-            self._fence_ends.pop(buffer.partition, None)
-            self._take(rest)
-            if buffer.fence is None:
-                self._consumer.resume(buffer.partition)
-        return waiting
-
-    def _ends(self, buffer: Buffer) -> Mapping[int, int]:
-        """Where the other partitions ended when partition 0 first waited at its fence."""
-        found = self._fence_ends.get(buffer.partition)
-        if found is None:
-            topic, count = buffer.partition[0], buffer.fence.partitions if buffer.fence else 0
-            bounds = {each: self._consumer.bounds((topic, each)) for each in range(1, count)}
-            found = {each: high if low < high else -1 for each, (low, high) in bounds.items()}
-            self._fence_ends[buffer.partition] = found
-        return found
 
     def _ready(self) -> Batch | None:
         """The batch of a partition that has enough, or has waited long enough, or of the fullest if all together are too much."""
