@@ -104,12 +104,12 @@ class Book(CopyObserver):
             self._tables[table].state = advance(self._tables[table].state, "copy_finished")
             self._until[table] = until
 
-    def table_gone(self, table: str, reason: str) -> None:
+    def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
             status = self._tables[table]
             status.state = advance(status.state, "refused")
             status.reason = reason
-            status.mend = "take it out of [source] tables, or create it again and restart cdc"
+            status.mend = mend
 
     # warehouses
 

@@ -44,9 +44,24 @@ class SourceSettings(Settings, kw_only=True, frozen=True):
 class SnapshotSettings(Settings, kw_only=True, frozen=True):
     """`[snapshot]`: how tables are first copied."""
 
-    mode: Literal["initial", "no_data"] = "initial"
+    mode: Literal["initial", "no_data", "when_needed", "always"] = "initial"
+    workers: Count = 2
+    """Connections that read chunks at a time."""
+    max_stream_pause: Seconds = 1.0
+    """Seconds for which the stream stands still while chunks are read, then it has as many for itself; a chunk is made as
+    large as fits into part of it. A table without key is read in one go, however long that takes."""
     chunk_rows: Count = 100_000
-    """Rows of a chunk; the stream waits while a chunk is read."""
+    """Rows of a chunk at most."""
+    max_rows_per_second: Annotated[int, Meta(ge=0)] = 0
+    """For gentle loads; 0: as fast as it goes."""
+    dsn: str = ""
+    """A standby to read from; empty: [source] dsn."""
+    where: dict[str, str] = {}
+    """Per table (schema.table) a condition on the rows to copy; changes are streamed of all rows."""
+    statements: dict[str, str] = {}
+    """Per table a SELECT to copy from in its place; it gives the table's columns."""
+    discover_interval: Seconds = 10.0
+    """Seconds between looks for tables that [source] tables names and that were not there before."""
 
 
 class TransportSettings(Settings, kw_only=True, frozen=True):

@@ -20,7 +20,10 @@ class Progress(msgspec.Struct, kw_only=True):
 
     `after`: text of the last key copied. `until`: what was copied may show transactions ahead of the stream, which commit
     below this LSN. For a table without key, `shown` says which of them: those that this snapshot shows. `oid` is the table's:
-    one that was made anew under the name is another (0: not known).
+    one that was made anew under the name is another (0: not known). `leaf` is the partition that `after` belongs to, by oid:
+    partitions are copied in that order. `where` is the condition of a copy that was asked for with one.
+
+    `shadow`: the rows are gathered beside the table, which keeps its own until the last of them is there.
     """
 
     done: bool = False
@@ -29,6 +32,14 @@ class Progress(msgspec.Struct, kw_only=True):
     shown: str = ""
     until: Lsn = 0
     oid: int = 0
+    leaf: int = 0
+    where: str = ""
+    shadow: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Is some of it durable that need not be read again?"""
+        return self.after is not None or self.leaf != 0
 
     def is_of(self, oid: int) -> bool:
         """Is it that table's, as far as is known?"""

@@ -18,8 +18,9 @@ from cdc.origin import check_origin, recorded, unseen
 from cdc.progress import Progress, copied, decode_progress, encode_progress
 from cdc.reader import Finish, Job, Pulse, Reader
 from cdc.source.capture import Capture
+from cdc.source.shown import ShownAlready
 from cdc.source.slot import SlotInfo
-from cdc.source.snapshot import ShownAlready, SnapshotJob
+from cdc.source.snapshot import SnapshotJob
 from cdc.source.stream import Stream
 
 log = structlog.get_logger()
@@ -108,7 +109,7 @@ class Reading:
         any more, nor of one that is copied again because another warehouse lacks it.
         """
         capture = self._capture
-        copy = self._config.snapshot.mode == "initial"
+        copy = self._config.snapshot.mode != "no_data"
         todo = {}
         for name in copied(controls).difference(map(str, capture.oids)):
             reader.publisher.publish(encode_progress(name, Progress()))
@@ -122,12 +123,12 @@ class Reading:
                 reader.skips.append(ShownAlready(str(table), progress))
             if copy and not progress.done:
                 todo[table] = progress
-                if progress.after is None:
+                if not progress.begun:
                     reader.publisher.publish(encode_progress(str(table), Progress()))
         return SnapshotJob(
             capture,
             todo,
-            chunk_rows=self._config.snapshot.chunk_rows,
+            settings=self._config.snapshot,
             observer=self._book,
             not_before=not_before,
             stopping=self._stop.is_set,

@@ -33,7 +33,7 @@ PURE = {
     *("cdc.lag", "cdc.digest", "cdc.origin", "cdc.progress", "cdc.marks", "cdc.interfaces", "cdc.wire"),
     *("cdc.source.messages", "cdc.source.frames", "cdc.source.tuples", "cdc.source.typmod"),
     *("cdc.source.pgoutput", "cdc.source.wal2json", "cdc.source.wal2json_relations"),
-    *("cdc.source.assemble", "cdc.source.feed", "cdc.source.visibility"),
+    *("cdc.source.assemble", "cdc.source.copy_frames", "cdc.source.feed", "cdc.source.visibility"),
 }
 PURE_MAY_IMPORT = PURE | {"cdc.errors", "cdc.format", "cdc.settings"}
 PURE_PACKAGES = {"msgspec"}  # third-party; of the standard library, all but these:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from cdc.config import SourceSettings
 from cdc.errors import ConfigError, SourceUnavailable
 from cdc.events import Row
@@ -30,6 +32,7 @@ from cdc.source.publication import TableName
 from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
+from cdc.source.writers import Writers
 from cdc.tables import TableFacts
 
 SNAPSHOT = "select pg_current_snapshot()::text"
@@ -101,9 +104,14 @@ class Capture:
         publication = self._settings.publication if self._settings.plugin == "pgoutput" else ""
         return Catalog(connection, exclude_columns=self._settings.exclude_columns, publication=publication)
 
-    def connect(self) -> Connection:
-        """A connection for somebody else, who closes it."""
-        return connect.connect(self._settings)
+    def connect(self, dsn: str = "") -> Connection:
+        """A connection for somebody else, who closes it; `dsn` leads to a standby."""
+        settings = msgspec.structs.replace(self._settings, dsn=dsn) if dsn else self._settings
+        return connect.connect(settings)
+
+    def writers(self) -> Writers:
+        """To be asked by the reader's thread."""
+        return Writers(self._side)
 
     def stream(self) -> Stream:
         """Stream from the slot, from where it is confirmed to."""

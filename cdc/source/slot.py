@@ -129,8 +129,8 @@ def read_identity(connection: Connection, slot: str) -> SourceIdentity:
 def read_position(connection: Connection) -> Lsn:
     """Transactions that other sessions see by now commit below this LSN, and the stream will reach it."""
     query = """
-        select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn()
-        end::text"""
+        select case when pg_is_in_recovery() then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+        else pg_current_wal_insert_lsn() end::text"""
     row = connection.execute(query).fetchone()
     lsn = parse_lsn(row[0]) if row else 0
     return written_until(lsn)

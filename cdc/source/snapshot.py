@@ -1,39 +1,40 @@
 """Snapshot: copy tables in chunks, in line with the stream, without locks, signals or watermarks.
 
-A chunk is read on a side connection while the stream stands still at commit C, and published there. Its SELECT sees all up to
-C and perhaps a little more. For a table with a key that more is streamed again later and changes nothing. A table without a
-key is read in one transaction, and the streamed transactions that its snapshot has already shown are skipped for it.
+Chunks are read by workers on side connections while the stream stands still at commit C, and published there. A chunk's SELECT
+sees all up to C and perhaps a little more. For a table with a key that more is streamed again later and changes nothing. A
+table without a key is read in one transaction, and the streamed transactions that its snapshot has already shown are skipped.
 
 A chunk counts only if its snapshot shows every transaction the stream has given (see `visibility.py`); else it is begun again.
+A table that cannot be copied is set aside, and the others go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
-import psycopg
 import structlog
-from psycopg import sql
 
-from cdc.errors import SourceError, Stopped
+from cdc.config import SnapshotSettings
+from cdc.errors import CdcError
 from cdc.events import Change, Truncate
 from cdc.lsn import Lsn, Position
 from cdc.progress import Progress
 from cdc.reader import Reader
-from cdc.schema import Table
 from cdc.source.capture import Capture
-from cdc.source.connect import Connection
-from cdc.source.failures import explained
+from cdc.source.chunk import Chunk
+from cdc.source.copy_failures import AGAIN, judge
+from cdc.source.copying import Copying
+from cdc.source.flight import Flight
 from cdc.source.publication import TableName
-from cdc.source.table_copy import TableCopy
-from cdc.source.visibility import Snapshot
+from cdc.source.shown import ShownAlready
 
 log = structlog.get_logger()
 
 RETRY_SECONDS = 0.01  # between two looks for a commit that other sessions do not see yet
 PATIENCE = 10.0  # seconds of looking after which a person is told
+UNSEEN = "a committed transaction is not visible to other sessions yet: it waits for a synchronous standby"
+UNSEEN_STANDBY = "the standby of [snapshot] dsn has not replayed all that the stream has given"
 
 
 class CopyObserver:
@@ -42,30 +43,11 @@ class CopyObserver:
     def copy_started(self, table: str, estimate: int | None) -> None: ...
     def copy_moved(self, table: str, rows: int) -> None: ...
     def copy_finished(self, table: str, until: Lsn) -> None: ...
-    def table_gone(self, table: str, reason: str) -> None: ...
-
-
-class ShownAlready:
-    """Skips the changes of a table without key that its copy has seen (a `cdc.reader.Skip`)."""
-
-    def __init__(self, table: str, progress: Progress) -> None:
-        self._table = table
-        self._shown = Snapshot.parse(progress.shown)
-        self._until = progress.until
-
-    def covers(self, event: Change | Truncate) -> bool:
-        return (
-            event.table.full_name == self._table
-            and event.begin.commit_lsn < self._until
-            and self._shown.shows(event.begin.xid)
-        )
-
-    def over(self, position: Position) -> bool:
-        return position.commit_lsn >= self._until
+    def table_refused(self, table: str, reason: str, mend: str) -> None: ...
 
 
 class SnapshotJob:
-    """Copies the given tables one after the other, a chunk at each step (a `cdc.reader.Job`).
+    """Copies tables, several chunks at each step (a `cdc.reader.Job`, which stays: a table can be added at any time).
 
     Changes of tables that it has not begun are left out (it is a `cdc.reader.Skip`, too): their copies will show them.
 
@@ -79,105 +61,162 @@ class SnapshotJob:
         capture: Capture,
         tables: Mapping[TableName, Progress],
         *,
-        chunk_rows: int,
+        settings: SnapshotSettings,
         observer: CopyObserver,
         not_before: Lsn = 0,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._capture = capture
-        self._not_before = not_before
-        self._stopping = stopping
-        self._connection: Connection | None = None
-        self._chunk_rows = chunk_rows
+        self._settings = settings
         self._observer = observer
+        self._not_before = not_before
         self._clock = clock
+        self._flight = Flight(capture, settings, stopping, clock)
         self._rest_until = 0.0
         self._unseen_since: float | None = None
-        self._begun = ""
-        self._progress = dict(tables)
-        self._todo = list(tables)
-        self._unbegun = {str(name) for name, progress in tables.items() if progress.after is None}
+        self._halted = False
+        self._todo: dict[TableName, Copying] = {}
+        self._unbegun: set[str] = set()
+        self._writers = capture.writers()
+        for name, progress in tables.items():
+            self.add(name, progress)
+
+    def add(self, name: TableName, progress: Progress) -> None:
+        """Copy a table, too, from where its progress says. In the reader's thread."""
+        self._todo[name] = Copying(name, progress, self._settings)
+        if not progress.begun:
+            self._writers.add(name)
+            if not progress.shadow:
+                self._unbegun.add(str(name))
 
     def covers(self, event: Change | Truncate) -> bool:
-        return event.table.full_name in self._unbegun
+        name = event.table.full_name
+        if name in self._unbegun:
+            return True
+        if (copying := self._todo.get(TableName(event.table.schema, event.table.name))) is not None:
+            copying.fresh = False
+        return False
 
     def over(self, position: Position) -> bool:  # noqa: ARG002
-        return not self._unbegun
+        return False
 
     @property
     def complete(self) -> bool:
         return not self._todo
 
     def due(self, reader: Reader) -> bool:
-        """Between two chunks a busy stream has as long as the last one took, so that lag stays bounded."""
-        if self._todo and self._not_before and reader.received <= self._not_before:
+        """Between two rounds of chunks a busy stream has as long as the last one took, so that lag stays bounded."""
+        if not self._todo or (self._not_before and reader.received <= self._not_before):
             return False
-        return reader.idle or self._clock() >= self._rest_until
+        now = self._clock()
+        return now >= self._rest_until or (reader.idle and not self._settings.max_rows_per_second)
 
     def step(self, reader: Reader) -> bool:
-        started = self._clock()
-        if self._todo and self._copy(reader, self._todo[0]):
-            self._todo.pop(0)
+        started, rows = self._clock(), 0
+        try:
+            for copying, chunk in self._round(reader, started):
+                rows += self._publish(reader, copying, chunk)
+        finally:
+            self._flight.abandon()
+        now = self._clock()
+        self._rest_until = 2 * now - started
+        if self._settings.max_rows_per_second:
+            self._rest_until = max(now, started + rows / self._settings.max_rows_per_second)
         if not self._todo:
-            self.close()
-        self._rest_until = 2 * self._clock() - started
-        return not self._todo
+            self._flight.rest()
+        return False
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Let go of the workers and their connections."""
+        self._flight.close()
 
-    def _copy(self, reader: Reader, name: TableName) -> bool:
-        """Copy a chunk; True when the table is complete (or gone)."""
-        full_name = str(name)
-        progress = self._progress[name]
-        connection = self._connection = self._connection or self._capture.connect()
+    def _round(self, reader: Reader, started: float) -> Iterator[tuple[Copying, Chunk]]:
+        """Chunks in the order in which they were begun, until the pause is as long as it may be."""
+        flight, end = self._flight, started + self._settings.max_stream_pause
+        self._halted = False
+        begun = 0
+        while True:
+            while flight.has_room and not self._halted and (not begun or self._clock() < end):
+                copying = self._next()
+                if copying is None:
+                    break
+                flight.begin(reader, copying)
+                begun += 1
+            first = flight.first()
+            if first is None:
+                if not begun:
+                    time.sleep(RETRY_SECONDS)  # for writers, or for who alters a table
+                return
+            if flight.wait(first[1], started):
+                yield first
+                flight.landed()
+
+    def _next(self) -> Copying | None:
+        """The first table of which a chunk can be begun."""
+        for copying in self._todo.values():
+            if copying.can_begin and self._writers.are_over(copying.name):
+                return copying
+        return None
+
+    def _publish(self, reader: Reader, copying: Copying, chunk: Chunk) -> int:
+        """Publish a chunk as it is read; returns how many rows that were."""
+        name, before = str(copying.name), copying.progress.rows
         try:
-            with (
-                explained(f"cannot copy table {full_name}", where=self._capture.where),
-                connection.transaction(),
-            ):
-                connection.execute("set transaction isolation level repeatable read, read only")
-                # the lock every SELECT takes, taken first: after it, the table keeps the shape that the catalog shows
-                lock = sql.SQL("lock table {} in access share mode").format(sql.Identifier(*name))
-                connection.execute(lock)
-                shown = Snapshot.parse(_one(connection, "select pg_current_snapshot()::text"))
-                if not shown.shows_all(reader.xids):
-                    self._wait_to_see(full_name)
-                    return False
-                self._unseen_since = None
-                shown.forget_shown(reader.xids)
-                table = self._capture.catalog(connection).table(*name)
-                if not progress.is_of(table.oid):
-                    progress = self._progress[name] = Progress()  # it was made anew under its name
-                progress.oid = table.oid
-                self._begin(connection, table, progress)
-                where = (connection, reader.publisher, reader.position)
-                copy = TableCopy(*where, table, progress, self._told, final=len(self._todo) == 1)
-                if table.key:
-                    copy.chunk(self._chunk_rows)
-                else:
-                    copy.whole(shown)
-                    reader.skips.append(ShownAlready(full_name, progress))
-                self._unbegun.discard(full_name)
-        except SourceError as error:
-            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                return False  # somebody alters the table: look again after some streaming
-            if isinstance(error.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-                self._observer.table_gone(full_name, "the table was dropped while it was copied")
-                return True
-            raise
-        if progress.done:
-            self._observer.copy_finished(full_name, progress.until)
-        return progress.done
+            if chunk.table is not None:
+                self._tell_start(copying, chunk)
+                final = len(self._todo) == 1
+                for event in copying.events(chunk, self._flight.pieces(chunk), reader.position, final=final):
+                    self._unbegun.discard(name)
+                    reader.publisher.publish(event)
+                    self._observer.copy_moved(name, copying.progress.rows)
+            elif chunk.error is not None:
+                raise chunk.error
+        except CdcError as error:
+            if error is not chunk.error:
+                raise
+            copying.progress.rows = before
+            self._failed(copying, chunk, error)
+            return 0
+        if chunk.unseen:
+            self._begin_again(copying, chunk)
+            self._wait_to_see(name)
+            return 0
+        self._unseen_since = None
+        if chunk.shown is not None and not self._settings.dsn:
+            chunk.shown.forget_shown(reader.xids)
+        rows = copying.progress.rows - before
+        copying.learn(chunk, rows)
+        if copying.progress.done:
+            self._finish(reader, copying)
+        elif chunk.anew:
+            self._begin_again(copying, chunk)
+        return rows
 
-    def _told(self, table: Table, rows: int) -> None:
-        """A piece is about to be published."""
-        if self._stopping():
-            raise Stopped(f"the copy of {table.full_name} was interrupted")
-        self._observer.copy_moved(table.full_name, rows)
+    def _finish(self, reader: Reader, copying: Copying) -> None:
+        name, progress = str(copying.name), copying.progress
+        del self._todo[copying.name]
+        if progress.shown:
+            reader.skips.append(ShownAlready(name, progress))
+        self._observer.copy_finished(name, progress.until)
+
+    def _failed(self, copying: Copying, chunk: Chunk, error: CdcError) -> None:
+        """Try again later, set the table aside, or raise what concerns all of them."""
+        self._begin_again(copying, chunk)
+        copying.fresh = False  # of the rows that it gave some may have been published
+        verdict = judge(error, copying.name, chosen=bool(chunk.wanted.where or chunk.wanted.statement))
+        if verdict is None:
+            raise error
+        if verdict is AGAIN:
+            self._todo[copying.name] = self._todo.pop(copying.name)  # behind the others
+            return
+        del self._todo[copying.name]
+        log.error("copy_failed", table=str(copying.name), why=verdict.reason, mend=verdict.mend)
+        self._observer.table_refused(str(copying.name), verdict.reason, verdict.mend)
+
+    def _begin_again(self, copying: Copying, chunk: Chunk) -> None:
+        self._halted = True
+        self._flight.begin_again(copying, chunk)
 
     def _wait_to_see(self, table: str) -> None:
         """The stream has given a commit that other sessions do not see yet: begin again in a moment."""
@@ -186,21 +225,11 @@ class SnapshotJob:
             self._unseen_since = now
         elif now - self._unseen_since > PATIENCE:
             self._unseen_since = now
-            log.warning(
-                "copy_waits",
-                table=table,
-                why="a committed transaction is not visible to other sessions yet: it waits for a synchronous standby",
-            )
+            log.warning("copy_waits", table=table, why=UNSEEN_STANDBY if self._settings.dsn else UNSEEN)
         time.sleep(RETRY_SECONDS)
 
-    def _begin(self, connection: Connection, table: Table, progress: Progress) -> None:
-        if self._begun != table.full_name:
-            self._begun = table.full_name
-            rows = _one(connection, "select reltuples::bigint from pg_class where oid = %s", table.oid)
-            self._observer.copy_started(table.full_name, rows if rows >= 0 else None)
-            self._observer.copy_moved(table.full_name, progress.rows)
-
-
-def _one(connection: Connection, query: str, *parameters: object) -> Any:
-    row = connection.execute(query, parameters or None).fetchone()
-    return row[0] if row else None
+    def _tell_start(self, copying: Copying, chunk: Chunk) -> None:
+        if not copying.told:
+            copying.told = True
+            self._observer.copy_started(str(copying.name), chunk.estimate)
+            self._observer.copy_moved(str(copying.name), copying.progress.rows)

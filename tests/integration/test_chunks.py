@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cdc.config import SourceSettings
 from cdc.source.catalog import Catalog
-from cdc.source.chunks import last_key
+from cdc.source.chunks import Part
 from cdc.source.connect import connect
 from cdc.source.lookup import from_clause
 from tests.fixtures.postgres import Database
@@ -14,6 +14,6 @@ def test_a_chunk_has_as_many_rows_as_asked_in_the_order_of_numbers(database: Dat
     database.execute("create table t (id int primary key); insert into t select generate_series(1, 250)")
     with connect(SourceSettings(dsn=database.dsn)) as connection:
         table = Catalog(connection).table("public", "t")
-        source = from_clause(table, "r")
-        bounds = [last_key(connection, table, source, after, 100) for after in (None, ["100"], ["200"])]
+        part = Part(table, from_clause(table, "r"))
+        bounds = [part.last_key(connection, after, 100) for after in (None, ["100"], ["200"])]
     assert bounds == [["100"], ["200"], None]

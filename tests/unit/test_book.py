@@ -71,7 +71,7 @@ def test_another_attempt_takes_up_what_was_copied(book: Book) -> None:
 
 def test_a_table_that_is_gone_is_parked_with_the_reason(book: Book) -> None:
     book.captured(T, copied=False, rows=0)
-    book.table_gone(T, "dropped")
+    book.table_refused(T, "dropped", "create it")
     assert (table(book).state, table(book).reason) == ("parked", "dropped")
     assert table(book).mend
 
@@ -122,7 +122,7 @@ def test_a_status_is_a_copy(book: Book) -> None:
     book.captured(T, copied=True, rows=0)
     before = book.status()
     book.failed("broken")
-    book.table_gone(T, "dropped")
+    book.table_refused(T, "dropped", "create it")
     assert before.tables[0].state == "live"
     assert (before.state, book.status().state, book.status().error) == ("starting", "failed", "broken")
     assert book.status("stopping").state == "stopping"
