@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import cast
 
 from cdc import registry
 from cdc.applier import run_applier
@@ -14,6 +15,8 @@ from cdc.config import Config
 from cdc.ends import Ends
 from cdc.errors import ConfigError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
+from cdc.memory import MemorySubscriber
+from cdc.meters import MeasuredWarehouse
 from cdc.modes.names import check_names
 from cdc.modes.shaping import Modes
 from cdc.modes.view import KeptView
@@ -53,7 +56,9 @@ class Appliers:
                 raise ConfigError(f"there is no warehouse {name!r}", hint=f"configured are: {known}")
             warehouse = registry.load(settings.kind).connect(settings, name)
             opened.callback(warehouse.close)
-            self._warehouses[name] = warehouse
+            self._warehouses[name] = cast(
+                Warehouse, MeasuredWarehouse(warehouse, name, self._book.meters, self._book.reshaped)
+            )
             ends.admit(name, warehouse.state())
 
     def start(
@@ -70,6 +75,8 @@ class Appliers:
             settings, state = self._config.warehouses[name], warehouse.state()
             self._book.target(name, registry.load(settings.kind).describe(settings), state)
             subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
+            if isinstance(subscriber, MemorySubscriber):
+                self._book.queues[name] = subscriber.fill
             opened.callback(subscriber.close)
             lookup = opened.enter_context(capture.lookup())
             run = (name, subscriber, lookup, failed, always)
@@ -113,6 +120,7 @@ class Appliers:
                 if not self._waiting:
                     self.ready.set()
             asked = True
+            self._book.moved[f"applier {name}"] = time.time()
             return not self._stopping
 
         try:

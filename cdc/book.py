@@ -8,20 +8,28 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from cdc import __version__
 from cdc.config import Config
 from cdc.events import DELETE, INSERT, TRUNCATE, UPDATE, Commit
-from cdc.fold import Merge
 from cdc.interfaces import Batch, Checkpoint
-from cdc.lag import LagWindow, behind_seconds
+from cdc.lag import Proof, is_fresh
 from cdc.lsn import Lsn, Position, format_lsn
+from cdc.merge import Merge
+from cdc.meters import Meters
+from cdc.pen import Pen, Received
 from cdc.source.snapshot import CopyObserver
-from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
+from cdc.status import Note, SourceStatus, Status, TableStatus
 from cdc.tables import advance
+
+log = structlog.get_logger()
+
+NOTES = 100
 
 
 class Book(CopyObserver):
@@ -32,10 +40,15 @@ class Book(CopyObserver):
         self._clock = clock
         self._tables: dict[str, TableStatus] = {}
         self._until: dict[str, Lsn] = {}
-        self._warehouses = {name: _Pen(name, settings.kind) for name, settings in config.warehouses.items()}
-        self._published_us = 0
-        self.published_lsn: Lsn = 0
-        self._drained = False
+        self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
+        self._received = Received()
+        self._proof = Proof()
+        self._notes: deque[Note] = deque(maxlen=NOTES)
+        self.meters = Meters()
+        self.moved: dict[str, float] = {}
+        """When each loop last went round, by name."""
+        self.queues: dict[str, Callable[[], tuple[int, int]]] = {}
+        """Per warehouse: bytes on their way to it, and their limit."""
         self.source = SourceStatus(
             slot=config.source.slot, publication=config.source.publication, plugin=config.source.plugin
         )
@@ -43,24 +56,58 @@ class Book(CopyObserver):
         self.error = ""
         self.started: float | None = None
 
-    def failed(self, error: str) -> None:
-        self.state, self.error = "failed", error
+    # what happens
 
-    def retrying(self, error: str) -> None:
-        self.state, self.error = "retrying", error
+    def note(self, kind: str, text: str, *, table: str = "", warehouse: str = "") -> None:
+        """Something that a person should find among the last things that happened (`cdc.status.Note`)."""
+        self._notes.appendleft(Note(at=self._clock(), kind=kind, text=text, table=table, warehouse=warehouse))
+
+    def failed(self, error: BaseException | str) -> None:
+        self.state = "failed"
+        self._erred(error)
+
+    def retrying(self, error: BaseException | str) -> None:
+        self.state = "retrying"
+        self.meters.retries.inc()
+        self._erred(error)
+
+    def _erred(self, error: BaseException | str) -> None:
+        self.error = str(error)
+        self.meters.errors.labels(type(error).__name__).inc()
+        self.note("error", self.error)
+        with self._lock:
+            self._proof.forget()
+            self._received.proved_at = None
+
+    def reshaped(self, warehouse: str, table: str, text: str) -> None:
+        """A table's shape has changed in a warehouse."""
+        self.meters.schema_changes.labels(warehouse, table).inc()
+        self.note("schema_change", text, table=table, warehouse=warehouse)
+
+    def dead_lettered(self, warehouse: str, table: str, reason: str, rows: int = 1) -> None:
+        """Rows or records were set aside instead of being applied."""
+        self.meters.dead_letters.labels(warehouse, table).inc(rows)
+        self._warehouses[warehouse].status.dead_letters += rows
+        self.note("dead_letter", reason, table=table, warehouse=warehouse)
 
     def streaming(self, server: str) -> None:
         self.state, self.error = "streaming", ""
-        self._drained = False
+        self._received.drained = False
         self.source.server = server
 
     # the source
 
+    def asked(self, at: float, lsn: Lsn) -> None:
+        """The source was at `lsn` when it was asked, at `at` (see `cdc.lag.Proof`)."""
+        with self._lock:
+            self._proof.asked(at, lsn)
+
     def published(self, commit: Commit) -> None:
         """The reader has given a transaction to the transport."""
-        self._drained = False
-        self._published_us = commit.begin.commit_us
-        self.published_lsn = commit.begin.commit_lsn
+        received = self._received
+        received.drained = False
+        received.commit_us, received.lsn = commit.begin.commit_us, commit.begin.commit_lsn
+        self.moved["reader"] = self._clock()
         if self._until:
             self._caught_up(commit.position)
 
@@ -72,12 +119,22 @@ class Book(CopyObserver):
 
     @property
     def drained_now(self) -> bool:
-        """Is there nothing more that the stream could give?"""
-        return self._drained
+        """Is there nothing more that the stream could give, as far as is proved?"""
+        received = self._received
+        return received.drained and is_fresh(self._clock(), received.proved_at)
+
+    @property
+    def published_lsn(self) -> Lsn:
+        """Where the last transaction commits that was given to the transport."""
+        return self._received.lsn
 
     def drained(self, received: Lsn) -> None:
         """Everything up to `received` has been given by the stream, and nothing is waiting."""
-        self._drained = True
+        self.moved["reader"] = self._clock()
+        with self._lock:
+            self._proof.reached(received)
+            self._received.proved_at = self._proof.at
+            self._received.drained = True
         if self._until:
             self._caught_up(Position(received, 0))
 
@@ -110,6 +167,7 @@ class Book(CopyObserver):
             status.state = advance(status.state, "refused")
             status.reason = reason
             status.mend = mend
+        self.note("parked", reason, table=table)
 
     # warehouses
 
@@ -124,9 +182,16 @@ class Book(CopyObserver):
         """The applier's note for the warehouse `name`, to be called after each batch."""
         pen = self._warehouses[name]
         first = name == next(iter(self._warehouses))
+        batch_rows, batch_bytes = self.meters.batch_rows.labels(name), self.meters.batch_bytes.labels(name)
+        end_to_end = self.meters.end_to_end.labels(name)
 
         def note(batch: Batch, merges: Sequence[Merge]) -> None:
             now = self._clock()
+            batch_rows.observe(batch.rows)
+            batch_bytes.observe(batch.size)
+            if batch.checkpoint is not None and batch.commit_us:
+                end_to_end.observe(max(now - batch.commit_us / 1e6, 0.0))
+            log.debug("batch", warehouse=name, rows=batch.rows, bytes=batch.size, tables=len(merges))
             with self._lock:
                 pen.applied(batch, merges, now)
                 if first:
@@ -150,62 +215,25 @@ class Book(CopyObserver):
         """A copy of everything, as of now."""
         now = self._clock()
         with self._lock:
-            return Status(
+            lsn = self._received.lsn
+            tables = [msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)]
+            states = {table.name: table.state for table in tables}
+            found = Status(
                 version=__version__,
                 state=state or self.state,
                 started=self.started,
                 source=msgspec.structs.replace(
-                    self.source, received_lsn=format_lsn(self.published_lsn) if self.published_lsn else None
+                    self.source,
+                    received_lsn=format_lsn(lsn) if lsn else None,
+                    proved_at=self._received.proved_at,
                 ),
-                tables=[msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)],
-                warehouses=[
-                    pen.as_of(now, self._published_us, self.published_lsn, drained=self._drained)
-                    for pen in self._warehouses.values()
-                ],
+                tables=tables,
+                warehouses=[pen.as_of(now, self._received, states) for pen in self._warehouses.values()],
+                notes=list(self._notes),
                 error=self.error,
                 pid=os.getpid(),
             )
-
-
-class _Pen:
-    """Notes about one warehouse."""
-
-    def __init__(self, name: str, kind: str) -> None:
-        self.status = WarehouseStatus(name=name, kind=kind)
-        self._window = LagWindow()
-        self._applied_us = 0
-        self._applied_lsn: Lsn = 0
-
-    def starts_from(self, lsn: Lsn) -> None:
-        self._applied_lsn = max(self._applied_lsn, lsn)
-        self.status.applied_lsn = format_lsn(self._applied_lsn)
-
-    def applied(self, batch: Batch, merges: Sequence[Merge], now: float) -> None:
-        status = self.status
-        rows = sum(sum(merge.counts.values()) for merge in merges)
-        status.rows_applied += rows
-        if batch.checkpoint is None:
-            return
-        (mark,) = batch.checkpoint.marks.values()
-        self._applied_lsn = max(
-            self._applied_lsn, mark.position.commit_lsn
-        )  # a copy may come before any commit
-        status.applied_lsn = format_lsn(self._applied_lsn)
-        lag = 0.0
-        if batch.commit_us:
-            self._applied_us = batch.commit_us
-            status.applied_commit_time = batch.commit_us / 1e6
-            lag = now - batch.commit_us / 1e6
-        self._window.add(now, lag, rows if batch.commit_us else 0)
-
-    def as_of(self, now: float, published_us: int, published_lsn: Lsn, *, drained: bool) -> WarehouseStatus:
-        window = self._window
-        drained = drained and self._applied_lsn >= published_lsn
-        return msgspec.structs.replace(
-            self.status,
-            behind_seconds=behind_seconds(now, published_us, self._applied_us, drained=drained),
-            rows_per_second=round(window.rows_per_second(now), 1),
-            lag_p50=window.percentile(now, 0.50),
-            lag_p95=window.percentile(now, 0.95),
-            lag_p99=window.percentile(now, 0.99),
-        )
+        for each in found.warehouses:
+            if fill := self.queues.get(each.name):
+                each.queue_bytes, each.queue_limit_bytes = fill()
+        return found

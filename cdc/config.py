@@ -37,6 +37,18 @@ class SourceSettings(Settings, kw_only=True, frozen=True):
     flush_interval: Seconds = 2.0
     """Under load, seconds between confirmations of what is durable; an idle stream confirms at once."""
     connect_timeout: Count = 10
+    heartbeat_interval: Annotated[float, Meta(ge=0)] = 10.0
+    """Seconds between heartbeats, which keep an idle slot moving and lag honest; 0: the source is asked, nothing is written."""
+    heartbeat_query: str = ""
+    """What a heartbeat executes, where a logical message (pg_logical_emit_message) is refused or another tool looks for it."""
+    slot_wait: Annotated[float, Meta(ge=0)] = 75.0
+    """Seconds to wait at the start for a slot that somebody else streams from; the server lets go of a dead client after 60."""
+    retained_warn_bytes: Annotated[int, Meta(ge=0)] = 10 << 30
+    """WAL kept for the slot at which people are told; 0: never."""
+    retained_limit_bytes: Annotated[int, Meta(ge=0)] = 0
+    """WAL kept for the slot at which `retained_policy` is followed; 0: never."""
+    retained_policy: Literal["alert", "drop_slot"] = "alert"
+    """`alert`: say so, as an error; `drop_slot`: give up the slot to save the source's disk: all tables must be copied again."""
     wal2json_null_numbers: Literal["refuse", "null"] = "refuse"
     """wal2json before 2.6 prints NaN and infinities of numbers as null: refuse such a null, or take it for NULL."""
 
@@ -93,9 +105,21 @@ class WarehouseSettings(Rules, kw_only=True, frozen=True):
 
 
 class HttpSettings(Settings, kw_only=True, frozen=True):
-    """`[http]`: where the daemon answers `cdc status`, `cdc verify` and health checks; empty: nowhere."""
+    """`[http]`: where the daemon answers `cdc status`, `cdc verify`, health checks and browsers; empty: nowhere."""
 
     listen: str = "127.0.0.1:8085"
+    token: str = ""
+    """Who asks for more than health must send it (`Authorization: Bearer …`); without one, nothing can be changed over HTTP."""
+    open: bool = False
+    """Listen beyond this machine without a token."""
+    tls_certificate: str = ""
+    """PEM file of the certificate chain; with it, answers go over TLS."""
+    tls_key: str = ""
+    """PEM file of its key; empty: it is in the same file."""
+    ready_seconds: Annotated[float, Meta(ge=0)] = 600.0
+    """/readyz says no when a warehouse is further behind; 0: however far it is."""
+    stalled_seconds: Annotated[float, Meta(ge=0)] = 900.0
+    """/healthz says no when the reader or an applier has not gone round for so long; 0: however long."""
 
 
 class LogSettings(Settings, kw_only=True, frozen=True):

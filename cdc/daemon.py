@@ -13,16 +13,18 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 import tenacity
+from prometheus_client import CollectorRegistry
 
 from cdc.book import Book
 from cdc.config import Config
-from cdc.errors import CdcError
+from cdc.errors import CdcError, SlotInUse
 from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
 from cdc.reading import Until
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Status
 from cdc.verify import Report, verify
+from cdc.watch import Watch
 
 log = structlog.get_logger()
 
@@ -43,10 +45,12 @@ class Daemon:
         self._log = LogWatch(config, lambda: self.book.published_lsn)
         self._until = until
         self._parts = parts
+        self._patience = config.source.slot_wait
         self._line: Line | None = None
         self._begun = 0.0
         self._streamed = False
         self._failures = 0
+        self.watch = Watch(config, self.book, self._slot, self.status, reader=parts.reader)
 
     def run(self, stop: threading.Event) -> None:
         """Stream until `stop` is set (or `until` is met). Raises the CdcError that trying again does not help."""
@@ -59,14 +63,16 @@ class Daemon:
             before_sleep=self._note,
             reraise=True,
         )
+        self.watch.start()
         try:
             attempts(self._attempt, stop)
         except Exception as error:
             if not stop.is_set():
-                self.book.failed(str(error))
+                self.book.failed(error)
                 raise
             log.warning("stop.unclean", error=str(error))
         finally:
+            self.watch.close()
             self._slot.close()
         self.book.state = "stopped"
 
@@ -81,14 +87,21 @@ class Daemon:
                 return line
         raise CdcError("the daemon is not streaming", why=self.book.error or "it is still starting")
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What is counted while it runs."""
+        return self.book.meters.registry
+
     def status(self) -> Status:
         """As of now; what the server knows of the slot may be a second old."""
         status = self.book.status()
         for each in status.warehouses:
             self._log.complete(each, drained=self.book.drained_now or not self._parts.reader)
-        if self._parts.reader and status.state in ("streaming", "retrying", "stopping"):
-            received = status.source.received_lsn
-            status.source = msgspec.structs.replace(self._slot.status(), received_lsn=received)
+        if self._parts.reader and status.state in ("streaming", "retrying", "paused", "stopping"):
+            known = status.source
+            status.source = msgspec.structs.replace(
+                self._slot.status(), received_lsn=known.received_lsn, proved_at=known.proved_at
+            )
         return status
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
@@ -106,6 +119,8 @@ class Daemon:
             self._streamed = self._streamed or line.streamed
 
     def _may_pass(self, error: BaseException) -> bool:
+        if isinstance(error, SlotInUse) and time.time() - (self.book.started or 0) < self._patience:
+            return True
         return isinstance(error, CdcError) and error.retriable and self._streamed
 
     def _pause(self, _: tenacity.RetryCallState) -> float:
@@ -117,7 +132,8 @@ class Daemon:
 
     def _note(self, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
-        self.book.retrying(str(error))
+        assert error is not None
+        self.book.retrying(error)
         log.warning("line.failed", error=str(error), retry_in=attempt.upcoming_sleep)
 
 

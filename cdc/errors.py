@@ -49,6 +49,10 @@ class SourceUnavailable(SourceError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class SlotInUse(SourceUnavailable):
+    """Somebody else streams from the slot."""
+
+
 class SlotLost(SourceError):
     """The slot is gone, invalidated or not the one that the stored positions belong to: changes are missing."""
 

@@ -1,14 +1,17 @@
 """Lag: how long after its commit in the source a change is committed in a warehouse. Pure: times are passed in.
 
-Times are seconds since the Unix epoch.
+Every figure of lag that is shown anywhere is reckoned here. Times are seconds since the Unix epoch.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
+from cdc.lsn import Lsn
+
 WINDOW = 300.0  # seconds over which percentiles and rates look back
 RATE_WINDOW = 10.0
+PROOF_SECONDS = 30.0  # a proof that nothing is left to be received counts for so long
 
 
 class LagWindow:
@@ -37,10 +40,50 @@ class LagWindow:
         return sum(rows for at, _, rows in self._samples if now - at <= RATE_WINDOW) / RATE_WINDOW
 
 
-def behind_seconds(now: float, published_us: int, applied_us: int, *, drained: bool) -> float | None:
-    """Seconds behind: 0 only if all that was received is applied; else the age of the last applied commit."""
-    if drained:
-        return 0.0
-    if not applied_us:
-        return max(now - published_us / 1e6, 0.0) if published_us else None
-    return max(now - applied_us / 1e6, 0.0)
+class Proof:
+    """When the stream was last known to have given all that the source had.
+
+    An idle stream proves nothing by its silence: it may be dead. So the source is asked where it is (`asked`), and once the
+    stream has come there (`reached`), all that was committed before the question has been received.
+    """
+
+    def __init__(self) -> None:
+        self._asked: deque[tuple[float, Lsn]] = deque(maxlen=256)
+        self.at: float | None = None
+
+    def asked(self, at: float, lsn: Lsn) -> None:
+        """The source was at `lsn` when it was asked, at `at`."""
+        self._asked.append((at, lsn))
+
+    def reached(self, lsn: Lsn) -> None:
+        """Every transaction that commits below `lsn` has been received."""
+        while self._asked and self._asked[0][1] <= lsn:
+            self.at = self._asked.popleft()[0]
+
+    def forget(self) -> None:
+        """The stream has broken off: what it gave proves nothing of the next one."""
+        self._asked.clear()
+        self.at = None
+
+
+def is_fresh(now: float, proved_at: float | None) -> bool:
+    """Does a proof of that time still count?"""
+    return proved_at is not None and now - proved_at <= PROOF_SECONDS
+
+
+def behind_seconds(
+    now: float, published_us: int, applied_us: int, *, drained: bool, proved_at: float | None
+) -> float | None:
+    """Seconds behind: 0 only if all that was received is applied, and that was lately proved to be all there is.
+
+    Else the age of the last applied commit, or of the proof where that is younger: at its time nothing was missing.
+    """
+    ages = []
+    if drained and proved_at is not None:
+        if is_fresh(now, proved_at):
+            return 0.0
+        ages.append(now - proved_at)
+    known_us = applied_us or published_us
+    if known_us:
+        ages.append(now - known_us / 1e6)
+    return max(min(ages), 0.0) if ages else None

@@ -46,7 +46,7 @@ class MemoryPublisher:
         self._start_batch()
 
     def subscriber(self) -> MemorySubscriber:
-        subscriber = MemorySubscriber(self._partition, self._changed, self.fail)
+        subscriber = MemorySubscriber(self._partition, self._changed, self.fail, self._max_bytes)
         self._subscribers.append(subscriber)
         return subscriber
 
@@ -162,9 +162,14 @@ class MemorySubscriber:
     """An applier's end. Its fields are guarded by the publisher's condition."""
 
     def __init__(
-        self, partition: str, changed: threading.Condition, fail: Callable[[BaseException], None]
+        self,
+        partition: str,
+        changed: threading.Condition,
+        fail: Callable[[BaseException], None],
+        max_bytes: int = 0,
     ) -> None:
         self._partition = partition
+        self._max_bytes = max_bytes
         self._changed = changed
         self.fail = fail
         self.waiting: deque[tuple[int, int, Batch]] = deque()
@@ -174,6 +179,10 @@ class MemorySubscriber:
         self.controls: dict[str, bytes] = {}
         self._number = self._weight = 0  # of the batch received last
         self._applied = START
+
+    def fill(self) -> tuple[int, int]:
+        """Bytes that wait for the applier or are being applied, and how many may."""
+        return self.weight, self._max_bytes
 
     def seek(self, marks: Mapping[str, Mark]) -> None:
         self._applied = marks.get(self._partition, Mark()).position

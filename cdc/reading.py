@@ -14,6 +14,7 @@ from cdc.config import Config
 from cdc.ends import Ends
 from cdc.interfaces import Publisher
 from cdc.lsn import Lsn, format_lsn
+from cdc.meters import measure_flushes
 from cdc.origin import check_origin, recorded, unseen
 from cdc.progress import Progress, copied, decode_progress, encode_progress
 from cdc.reader import Finish, Job, Pulse, Reader
@@ -57,7 +58,7 @@ class Reading:
     def prepare(self, ends: Ends) -> Publisher:
         """Have a slot that goes on from where the transport's control records say. Raises SlotLost, else."""
         slot = self._slot = self._capture.ensure()
-        publisher = ends.publisher(self._capture.origin)
+        publisher = measure_flushes(ends.publisher(self._capture.origin), self._book.meters)
         for controls in ends.known():
             check_origin(controls, self._capture.origin, slot.confirmed_lsn, created=slot.created)
         return publisher

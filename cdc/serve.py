@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 import msgspec
 import structlog
 from cheroot import wsgi
+from prometheus_client import CollectorRegistry
 
 from cdc import metrics
 from cdc.ask import error_body, parse_address
@@ -35,6 +36,10 @@ Environ = Mapping[str, Any]
 
 class Asked(Protocol):
     """What is asked: the daemon. May be called by several threads at a time."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What is counted while it runs."""
 
     def status(self) -> Status: ...
     def verify(self, tables: list[str]) -> msgspec.Struct: ...
@@ -102,7 +107,7 @@ class App:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._metrics = metrics.exposition(asked.status)
+        self._metrics = metrics.exposition(asked.status, asked.registry)
         self._verifying = threading.Lock()
         self._routes: dict[str, dict[str, Callable[[Environ], Answer]]] = {
             "/healthz": {"GET": self._healthz},

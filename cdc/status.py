@@ -7,6 +7,8 @@ epoch, None: unknown.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -26,7 +28,11 @@ class TableStatus(msgspec.Struct, kw_only=True):
 
 
 class SourceStatus(msgspec.Struct, kw_only=True):
-    """The slot and the stream. `behind_bytes`: WAL written by the server and not yet confirmed by us."""
+    """The slot and the stream. `behind_bytes`: WAL written by the server and not yet confirmed by us. `retained_bytes`: WAL
+    that it keeps for the slot; `safe_wal_bytes`: how much more may be written before it gives the slot up (None: no limit).
+
+    `proved_at`: when the stream was last known to have given all that there was. `holder`: who streams from the slot.
+    """
 
     slot: str
     publication: str
@@ -38,8 +44,26 @@ class SourceStatus(msgspec.Struct, kw_only=True):
     current_lsn: str | None = None
     behind_bytes: int | None = None
     retained_bytes: int | None = None
+    safe_wal_bytes: int | None = None
     wal_status: str | None = None
     active: bool | None = None
+    holder: str = ""
+    timeline: int | None = None
+    proved_at: float | None = None
+
+
+class TableLag(msgspec.Struct, kw_only=True):
+    """One table in one warehouse: the last change of it that was applied, in this run of the daemon.
+
+    `behind_seconds` is that of what carries it, as all before it has been applied; None unless the table is live.
+    """
+
+    name: str
+    state: str = "live"
+    applied_lsn: str | None = None
+    applied_commit_time: float | None = None
+    behind_seconds: float | None = None
+    rows_applied: int = 0
 
 
 class PartitionLag(msgspec.Struct, kw_only=True):
@@ -53,7 +77,9 @@ class PartitionLag(msgspec.Struct, kw_only=True):
 
 
 class WarehouseStatus(msgspec.Struct, kw_only=True):
-    """`behind_seconds` is 0 only when everything received has been committed there.
+    """`behind_seconds` is 0 only when everything in the source has been committed there, as far as the last half minute proves.
+
+    `queue_bytes`: rows on their way to it, of at most `queue_limit_bytes`.
 
     `lag_*` are seconds from commit in the source to commit in the warehouse, over the last minutes. With Kafka,
     `records_behind` are those on the topics that its appliers, in all processes together, have not applied.
@@ -72,10 +98,38 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
     lag_p99: float | None = None
     records_behind: int | None = None
     partitions: list[PartitionLag] = []
+    queue_bytes: int | None = None
+    queue_limit_bytes: int | None = None
+    dead_letters: int = 0
+    tables: list[TableLag] = []
+
+
+class Note(msgspec.Struct, kw_only=True):
+    """Something that happened. `kind`: error, schema_change, parked, dead_letter, slot, stream."""
+
+    at: float
+    kind: str
+    text: str
+    table: str = ""
+    warehouse: str = ""
+
+
+class Sample(msgspec.Struct, kw_only=True):
+    """One moment of the past, for plots. `behind_seconds` and `rows_per_second` are per warehouse."""
+
+    at: float
+    behind_bytes: int | None = None
+    retained_bytes: int | None = None
+    behind_seconds: dict[str, float | None] = {}
+    lag_p95: dict[str, float | None] = {}
+    rows_per_second: dict[str, float] = {}
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """`state`: starting, streaming, retrying, stopping, stopped, failed; `error`: the last failure."""
+    """`state`: starting, streaming, retrying, paused, stopping, stopped, failed; `error`: the last failure.
+
+    `notes` are the last things that happened, the youngest first.
+    """
 
     version: str
     state: str
@@ -83,6 +137,7 @@ class Status(msgspec.Struct, kw_only=True):
     source: SourceStatus
     tables: list[TableStatus] = []
     warehouses: list[WarehouseStatus] = []
+    notes: list[Note] = []
     error: str = ""
     pid: int | None = None
 
@@ -91,32 +146,47 @@ class WarehouseLag(msgspec.Struct, kw_only=True):
     """How far one warehouse is behind; the fields are those of `WarehouseStatus`."""
 
     applied_lsn: str | None
+    applied_commit_time: float | None
     behind_seconds: float | None
     rows_per_second: float
     lag_p50: float | None
     lag_p95: float | None
     lag_p99: float | None
     records_behind: int | None = None
+    tables: list[TableLag]
+    partitions: list[PartitionLag] = []
 
 
 class Lag(msgspec.Struct, kw_only=True):
-    """What `cdc lag --json` and `/lag` say."""
+    """What `cdc lag --json` and `/lag` say; the fields of the slot are those of `SourceStatus`."""
 
     state: str
+    slot: str
+    received_lsn: str | None
+    confirmed_lsn: str | None
+    restart_lsn: str | None
+    current_lsn: str | None
     behind_bytes: int | None
     retained_bytes: int | None
+    safe_wal_bytes: int | None
+    wal_status: str | None
     warehouses: dict[str, WarehouseLag]
 
 
 def lag_of(status: Status) -> Lag:
     """The part of a status that answers "how far behind?"."""
-    names = [field.name for field in msgspec.structs.fields(WarehouseLag)]
     return Lag(
         state=status.state,
-        behind_bytes=status.source.behind_bytes,
-        retained_bytes=status.source.retained_bytes,
-        warehouses={
-            each.name: WarehouseLag(**{name: getattr(each, name) for name in names})
-            for each in status.warehouses
-        },
+        warehouses={each.name: _taken(WarehouseLag, each) for each in status.warehouses},
+        **_fields(Lag, status.source),
     )
+
+
+def _taken(kind: type[WarehouseLag], each: WarehouseStatus) -> WarehouseLag:
+    return kind(**_fields(kind, each))
+
+
+def _fields(kind: type[msgspec.Struct], of: msgspec.Struct) -> dict[str, Any]:
+    """Those fields of a struct that another kind has, too."""
+    names = {field.name for field in msgspec.structs.fields(kind)}
+    return {name: getattr(of, name) for name in of.__struct_fields__ if name in names}

@@ -38,6 +38,7 @@ The table may have fewer columns than the relation, or others in their order: ro
 """
 
 AGAIN = "nothing of its transaction was confirmed: restart to read it again, and report a bug if it stays"
+HEARTBEAT = "cdc.heartbeat"  # the prefix of messages that only keep the stream moving
 NO_EVENTS: tuple[Event, ...] = ()
 
 
@@ -153,6 +154,8 @@ class Assembler:
         return tuple(events)
 
     def _message(self, message: LogicalMessage, lsn: Lsn, _size: int) -> tuple[Event, ...]:
+        if message.prefix == HEARTBEAT:
+            return NO_EVENTS
         if not message.transactional:
             return (Message(message.prefix, message.content, message.lsn, None, 0),)
         if self._begin is None:

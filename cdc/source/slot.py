@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from cdc.config import SourceSettings
-from cdc.errors import SlotLost, SourceError, SourceUnavailable
+from cdc.errors import SlotInUse, SlotLost, SourceError, SourceUnavailable
 from cdc.lsn import Lsn, parse_lsn
 from cdc.source.connect import Connection
 from cdc.source.failures import LOST_HINT, explain, explained, place
@@ -60,6 +60,7 @@ class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
     wal_status: str | None = None
     active_pid: int | None = None
     active_as: str = ""
+    active_from: str = ""
     temporary: bool = False
     two_phase: bool = False
     failover: bool = False
@@ -80,15 +81,18 @@ class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def holder(self) -> str:
         """Who streams from it now, for messages."""
+        if self.active_pid is None:
+            return ""
         named = f", application {self.active_as!r}" if self.active_as else ""
-        return f"process {self.active_pid} of the server{named}"
+        address = f", from {self.active_from}" if self.active_from else ""
+        return f"process {self.active_pid} of the server{named}{address}"
 
 
 def read_slot(connection: Connection, name: str) -> SlotInfo | None:
     """The slot as it is now; None if there is none of this name."""
     # As JSON, because the view grew columns in 13, 14, 16 and 17.
     query = """
-        select to_jsonb(slot), activity.application_name from pg_replication_slots slot
+        select to_jsonb(slot), activity.application_name, host(activity.client_addr) from pg_replication_slots slot
         left join pg_stat_activity activity on activity.pid = slot.active_pid where slot.slot_name = %s"""
     row = connection.execute(query, [name]).fetchone()
     if row is None:
@@ -106,6 +110,7 @@ def read_slot(connection: Connection, name: str) -> SlotInfo | None:
         wal_status=known["wal_status"],
         active_pid=known["active_pid"],
         active_as=row[1] or "",
+        active_from=row[2] or "",
         temporary=known["temporary"],
         two_phase=known.get("two_phase", False),
         failover=known.get("failover", False),
@@ -212,9 +217,9 @@ def drop_slot(connection: Connection, settings: SourceSettings, *, publication: 
     return found is not None
 
 
-def in_use(slot: SlotInfo, where: str) -> SourceUnavailable:
+def in_use(slot: SlotInfo, where: str) -> SlotInUse:
     """The error for a slot that somebody streams from."""
-    return SourceUnavailable(
+    return SlotInUse(
         f"replication slot {slot.name!r} is in use",
         why=f"{slot.holder} streams from it",
         hint=f"wait for its end, stop that cdc, or `select pg_terminate_backend({slot.active_pid})`",

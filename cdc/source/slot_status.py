@@ -11,7 +11,7 @@ from cdc.config import SourceSettings
 from cdc.errors import SourceError
 from cdc.lsn import format_lsn
 from cdc.source.connect import Connection, Side, where
-from cdc.source.slot import SlotInfo, read_position, read_slot
+from cdc.source.slot import SlotInfo, drop_slot, read_position, read_slot
 from cdc.status import SourceStatus
 
 FRESH = 1.0  # seconds for which an answer is good enough: many may ask, the server is asked once
@@ -35,8 +35,10 @@ def _fill(status: SourceStatus, slot: SlotInfo, current: int) -> None:
     if slot.restart_lsn is not None:
         status.restart_lsn = format_lsn(slot.restart_lsn)
         status.retained_bytes = max(0, current - slot.restart_lsn)
+    status.safe_wal_bytes = slot.safe_wal_size
     status.wal_status = slot.wal_status
     status.active = slot.active_pid is not None
+    status.holder = slot.holder
 
 
 class SlotWatch:
@@ -65,6 +67,19 @@ class SlotWatch:
                     self._status.active = None
                 self._asked = time.monotonic()
             return msgspec.structs.replace(self._status)
+
+    def give_up(self) -> None:
+        """Drop the slot, taking it from whoever streams from it. All tables have to be copied again. Raises SourceError."""
+
+        def drop(connection: Connection) -> None:
+            slot = read_slot(connection, self._settings.slot)
+            if slot is not None and slot.active_pid is not None:
+                # As the same role: its own walsender, or that of a twin of ours.
+                connection.execute("select pg_terminate_backend(%s, 5000)", [slot.active_pid])
+            drop_slot(connection, self._settings, publication=False)
+
+        with self._lock:
+            self._side.run("cannot drop the slot", drop)
 
     def close(self) -> None:
         """Let go of the connection. May be called twice."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.lag import RATE_WINDOW, WINDOW, LagWindow, behind_seconds
+from cdc.lag import RATE_WINDOW, WINDOW, LagWindow, Proof, behind_seconds
 
 samples = st.lists(st.tuples(st.floats(0, 10), st.integers(0, 50)), max_size=30)
 
@@ -53,9 +53,38 @@ def test_clocks_may_differ() -> None:
     assert window.percentile(0, 1) == 0
 
 
-def test_behind_is_zero_only_when_all_is_applied() -> None:
-    assert behind_seconds(100, 50_000_000, 50_000_000, drained=True) == 0
-    assert behind_seconds(100, 90_000_000, 60_000_000, drained=False) == 40
-    assert behind_seconds(100, 90_000_000, 0, drained=False) == 10  # nothing applied yet
-    assert behind_seconds(100, 0, 0, drained=False) is None
-    assert behind_seconds(100, 190_000_000, 190_000_000, drained=False) == 0  # the source's clock is ahead
+def behind(now: float, published: int, applied: int, drained: bool, proved_at: float | None) -> float | None:
+    return behind_seconds(
+        now, published * 1_000_000, applied * 1_000_000, drained=drained, proved_at=proved_at
+    )
+
+
+def test_behind_is_zero_only_when_all_is_applied_and_that_is_proved() -> None:
+    assert behind(100, 50, 50, True, 95) == 0
+    assert behind(100, 50, 50, True, None) == 50  # an idle stream may be a dead one
+    assert behind(100, 50, 50, True, 40) == 50  # the last commit is younger than the proof
+    assert behind(1000, 50, 50, True, 900) == 100  # … or older: then nothing was missing at its time
+    assert behind(100, 90, 60, False, 99) == 40
+    assert behind(100, 90, 0, False, None) == 10  # nothing applied yet
+    assert behind(100, 0, 0, False, None) is None
+    assert behind(100, 190, 190, False, None) == 0  # the source's clock is ahead
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=40))
+def test_a_proof_is_the_youngest_question_whose_answer_the_stream_has_come_to(
+    steps: list[tuple[bool, int]],
+) -> None:
+    proof, asked, position, best = Proof(), [], 0, None
+    source = 0
+    for at, (asks, by) in enumerate(steps):
+        if asks:
+            source += by
+            proof.asked(at, source)
+            asked.append((at, source))
+        else:
+            position += by
+            proof.reached(position)
+            best = max([when for when, lsn in asked if lsn <= position], default=best)
+        assert proof.at == best
+    proof.forget()
+    assert proof.at is None

@@ -1,0 +1,89 @@
+"""The guard of the source's disk and of the slot: it tells people of WAL that piles up, and follows the policy at the limit."""
+
+from __future__ import annotations
+
+import structlog
+
+from cdc.book import Book
+from cdc.config import SourceSettings
+from cdc.errors import SourceError
+from cdc.source.slot_status import SlotWatch
+from cdc.status import SourceStatus
+
+log = structlog.get_logger()
+
+QUIET, WARN, LIMIT = "", "retained_warn_bytes", "retained_limit_bytes"
+
+
+class Guard:
+    """`look` at each fresh status of the slot; a change of level is told once."""
+
+    def __init__(self, settings: SourceSettings, book: Book, slot: SlotWatch) -> None:
+        self._settings = settings
+        self._book = book
+        self._slot = slot
+        self._level = QUIET
+        self._wal_status = ""
+
+    def look(self, source: SourceStatus) -> None:
+        self._look_at_wal_status(source.wal_status or "")
+        level = self._judge(source.retained_bytes)
+        if level == self._level:
+            return
+        before, self._level = self._level, level
+        if level == QUIET:
+            log.info("wal.retained_again_little", retained_bytes=source.retained_bytes)
+        elif level == LIMIT:
+            self._over_limit(source)
+        elif before == QUIET:
+            log.warning("wal.retained", retained_bytes=source.retained_bytes, hint=HINT)
+            self._book.note("slot", f"the server keeps {_size(source.retained_bytes)} of WAL for the slot")
+
+    def _judge(self, retained: int | None) -> str:
+        settings = self._settings
+        if retained is None:
+            return self._level
+        if settings.retained_limit_bytes and retained >= settings.retained_limit_bytes:
+            return LIMIT
+        if settings.retained_warn_bytes and retained >= settings.retained_warn_bytes:
+            return WARN
+        return QUIET
+
+    def _over_limit(self, source: SourceStatus) -> None:
+        said = f"the server keeps {_size(source.retained_bytes)} of WAL for the slot, over [source] retained_limit_bytes"
+        log.error(
+            "wal.over_limit",
+            retained_bytes=source.retained_bytes,
+            policy=self._settings.retained_policy,
+            hint=HINT,
+        )
+        self._book.note("slot", said)
+        if self._settings.retained_policy == "drop_slot":
+            try:
+                self._slot.give_up()
+            except SourceError as error:
+                self._level = WARN  # look again in a moment
+                log.error("slot.not_dropped", error=str(error))
+            else:
+                log.error(
+                    "slot.dropped",
+                    slot=source.slot,
+                    hint="`cdc drop`, then `cdc run` copies all tables again",
+                )
+                self._book.note(
+                    "slot", "the slot was dropped to save the source's disk ([source] retained_policy)"
+                )
+
+    def _look_at_wal_status(self, status: str) -> None:
+        """Unreserved is the server's last warning: the slot is lost with its next checkpoint."""
+        if status in ("unreserved", "lost") and status != self._wal_status:
+            log.error("slot.wal_status", wal_status=status, hint=HINT)
+            self._book.note("slot", f"WAL that the slot needs is {status} (max_slot_wal_keep_size)")
+        self._wal_status = status
+
+
+HINT = "find what holds up the line (`cdc status`), or give the slot up (`cdc drop`) before the source's disk is full"
+
+
+def _size(number: int | None) -> str:
+    return f"{(number or 0) / (1 << 20):,.0f} MB"
