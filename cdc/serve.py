@@ -18,7 +18,7 @@ import structlog
 from cheroot import wsgi
 from prometheus_client import CollectorRegistry
 
-from cdc import metrics
+from cdc import metrics, page
 from cdc.ask import error_body, parse_address
 from cdc.errors import EXIT_TRY_AGAIN, CdcError
 from cdc.status import Status, lag_of
@@ -124,11 +124,15 @@ class App:
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            ("Content-Security-Policy", page.POLICY),
+            ("X-Content-Type-Options", "nosniff"),
         ]
         start_response(status, headers)
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
     def _answer(self, environ: Environ) -> Answer:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD") and (found := page.asset(environ["PATH_INFO"])):
+            return "200 OK", *found
         methods = self._routes.get(environ["PATH_INFO"])
         if methods is None:
             return "404 Not Found", TEXT, "\n".join(self._routes).encode() + b"\n"

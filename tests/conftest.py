@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.fixtures.browser",
     "tests.fixtures.container",
     "tests.fixtures.postgres",
     "tests.fixtures.kafka",

@@ -139,7 +139,6 @@ def test_one_verify_at_a_time(server: HttpServer, daemon: FakeDaemon) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "content_type", "status"),
     [
-        ("GET", "/", b"", "", 404),
         ("GET", "/../etc/passwd", b"", "", 404),
         ("POST", "/status", b"", "", 405),
         ("GET", "/verify", b"", "", 405),
