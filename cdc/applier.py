@@ -67,6 +67,10 @@ def apply_batch(
     merges = fold(batch.events, shaping)
     begun = _first_commit(batch.events)
     for merge in merges:
+        if step := shaping.step(merge):
+            warehouse.alter(merge.table, step.alterations)
+            if step.emptied is not None:
+                warehouse.evolve(step.emptied)
         apply(warehouse, merge, find, ahead=ahead.covers(merge.source.full_name, begun))
     return merges
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import cast
 
+import structlog
+
 from cdc import registry
 from cdc.applier import run_applier
 from cdc.book import Book
@@ -21,6 +23,8 @@ from cdc.modes.names import check_names
 from cdc.modes.shaping import Modes
 from cdc.modes.view import KeptView
 from cdc.source.capture import Capture
+
+log = structlog.get_logger()
 
 
 def _microseconds() -> int:
@@ -99,6 +103,15 @@ class Appliers:
             for name, warehouse in self._warehouses.items()
         }
 
+    def _noted(self, warehouse: str) -> Callable[[str, str], None]:
+        """What a warehouse's policies have done to a table is told in the log and in the status."""
+
+        def note(table: str, what: str) -> None:
+            log.warning("table_evolved", warehouse=warehouse, table=table, what=what)
+            self._book.reshaped(warehouse, table, what)
+
+        return note
+
     def _stop(self) -> None:
         self._stopping = True
 
@@ -125,7 +138,9 @@ class Appliers:
 
         try:
             warehouse = self._warehouses[name]
-            shaping = Modes(self._config.warehouses[name], warehouse.state().controls, _microseconds)
+            shaping = Modes(
+                self._config.warehouses[name], warehouse.state().controls, _microseconds, self._noted(name)
+            )
             note = self._book.applied(name)
             run_applier(subscriber, warehouse, lookup, note, running, always_ahead=always, shaping=shaping)
         except BaseException as error:  # noqa: BLE001  handed to the line

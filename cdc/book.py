@@ -161,6 +161,12 @@ class Book(CopyObserver):
             self._tables[table].state = advance(self._tables[table].state, "copy_finished")
             self._until[table] = until
 
+    def copied_again(self, table: str) -> None:
+        """A table is to be copied anew."""
+        with self._lock:
+            status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
+            status.state = advance(status.state, "resync")
+
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
             status = self._tables[table]

@@ -62,6 +62,8 @@ class SnapshotSettings(Settings, kw_only=True, frozen=True):
     max_stream_pause: Seconds = 1.0
     """Seconds for which the stream stands still while chunks are read, then it has as many for itself; a chunk is made as
     large as fits into part of it. A table without key is read in one go, however long that takes."""
+    rewritten: Literal["copy", "keep"] = "copy"
+    """A table whose rows have changed without a word in the stream: copy it anew, or keep the target's rows."""
     chunk_rows: Count = 100_000
     """Rows of a chunk at most."""
     max_rows_per_second: Annotated[int, Meta(ge=0)] = 0

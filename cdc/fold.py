@@ -27,7 +27,7 @@ from cdc.events import (
     Row,
     Truncate,
 )
-from cdc.merge import Folding, Shaping
+from cdc.merge import Folding, Shaping, Step
 from cdc.merge import Key as Key
 from cdc.merge import Merge as Merge
 from cdc.merge import Patch as Patch
@@ -44,6 +44,9 @@ class Plain:
 
     def chunk(self, chunk: Chunk) -> list[Merge]:
         return [Merge(chunk.table, truncate=chunk.first, chunk=chunk, counts={READ: chunk.rows})]
+
+    def step(self, merge: Merge) -> Step | None:  # noqa: ARG002
+        return None
 
     def learned(self) -> Mapping[str, bytes]:
         return {}

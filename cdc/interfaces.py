@@ -7,14 +7,17 @@ for any implementation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from cdc.digest import Forms
 from cdc.events import Event, Row
-from cdc.fold import Key, Merge
 from cdc.lsn import START, Position
+from cdc.merge import Alteration as Alteration
+from cdc.merge import DropColumn as DropColumn
+from cdc.merge import Key, Merge
+from cdc.merge import RenameColumn as RenameColumn
 from cdc.schema import Table
 
 
@@ -83,22 +86,6 @@ class Subscriber(Protocol):
 
     def close(self) -> None:
         """Let go of resources. Batches received and not committed will be given again to the next subscriber."""
-
-
-class RenameColumn(NamedTuple):
-    """Give a column of the target another name."""
-
-    name: str
-    to: str
-
-
-class DropColumn(NamedTuple):
-    """Remove a column of the target, with its values."""
-
-    name: str
-
-
-Alteration: TypeAlias = RenameColumn | DropColumn
 
 
 class Warehouse(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from cdc.events import Cell, Change, Chunk, Row, Truncate
 from cdc.schema import Table
@@ -59,6 +59,30 @@ class Merge:
         return self.of or self.table
 
 
+class RenameColumn(NamedTuple):
+    """Give a column of the target another name."""
+
+    name: str
+    to: str
+
+
+class DropColumn(NamedTuple):
+    """Remove a column of the target, with its values."""
+
+    name: str
+
+
+Alteration: TypeAlias = RenameColumn | DropColumn
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do to the target before rows of a new shape: alter, then make columns that are there for nothing but NULLs."""
+
+    alterations: list[Alteration]
+    emptied: Table | None = None
+
+
 class Folding(Protocol):
     """What folds the events of one table, of one shape (`table`, the source's)."""
 
@@ -75,5 +99,8 @@ class Shaping(Protocol):
 
     def folding(self, table: Table) -> Folding: ...
     def chunk(self, chunk: Chunk) -> list[Merge]: ...
+    def step(self, merge: Merge) -> Step | None:
+        """What to do to the target's columns before this merge."""
+
     def learned(self) -> Mapping[str, bytes]:
         """Control records to be committed with what was folded since this was last asked."""

@@ -19,6 +19,8 @@ from cdc.origin import check_origin, recorded, unseen
 from cdc.progress import Progress, copied, decode_progress, encode_progress
 from cdc.reader import Finish, Job, Pulse, Reader
 from cdc.source.capture import Capture
+from cdc.source.publication import TableName
+from cdc.source.shape_watch import ShapeWatch
 from cdc.source.shown import ShownAlready
 from cdc.source.slot import SlotInfo
 from cdc.source.snapshot import SnapshotJob
@@ -91,9 +93,10 @@ class Reading:
         reader.submit(snapshot)
         if interval := self._config.format.heartbeat_interval_ms:
             reader.submit(Pulse(interval / 1000))
+        watch = self._watch(reader, snapshot, progress)
         if self._until != "stopped":
             lsn = capture.current_lsn() if self._until == "caught_up" else 0
-            reader.submit(Finish(lambda: snapshot.complete, lsn, stream.stop))
+            reader.submit(Finish(lambda: watch.settled and snapshot.complete, lsn, stream.stop))
         opened.enter_context(_stopping(self._stop, stream, ends.close))
         log.info("streaming", slot=slot.name, confirmed_lsn=format_lsn(slot.confirmed_lsn))
 
@@ -102,6 +105,25 @@ class Reading:
         assert self._reader is not None
         self._reader.run()
         self._reader.finish()
+
+    def _watch(self, reader: Reader, snapshot: SnapshotJob, controls: Mapping[str, bytes]) -> ShapeWatch:
+        """The job that has tables copied anew whose rows have changed unseen."""
+
+        def copy(name: TableName, reason: str) -> None:
+            again = self._config.snapshot.mode != "no_data" and self._config.snapshot.rewritten == "copy"
+            said = f"{reason}: {'it is copied anew' if again else 'the target keeps its rows as they are'}"
+            log.warning("table_changed", table=str(name), why=said)
+            self._book.note("schema_change", said, table=str(name))
+            if again:
+                reader.publisher.publish(encode_progress(str(name), Progress()))
+                self._book.copied_again(str(name))
+                snapshot.add(name, Progress())
+
+        watch = ShapeWatch(self._capture, controls, copy)
+        watch.look(reader.publisher)
+        self._capture.described = watch.described
+        reader.submit(watch)
+        return watch
 
     def _copying(self, reader: Reader, controls: Mapping[str, bytes], not_before: Lsn) -> SnapshotJob:
         """The job that copies what is not yet copied.

@@ -57,6 +57,9 @@ class Table:
     is sure to carry (empty under NOTHING and for DEFAULT without primary key; all columns under FULL). `unique_key` is an
     index that could be a primary key (unique, all NOT NULL) where there is none: Debezium takes keys of records from it.
 
+    `catalog` holds the attribute numbers of all columns that the catalog has by now (empty: unknown): one that is not among
+    them has been dropped.
+
     `live` belongs to shapes of a target: a column in which a row has NULL as long as it counts; one with a value there is
     past (deleted softly, an ended version). Empty: all rows count. `stands_for` is the full name of the table whose rows a
     `shadow` gathers, and whose rules of the configuration it therefore follows.
@@ -71,6 +74,7 @@ class Table:
     oid: int = 0
     unique_key: tuple[int, ...] = ()
     live: str = ""
+    catalog: tuple[int, ...] = ()
     stands_for: str = ""
 
     @property

@@ -79,6 +79,7 @@ def build_table(
         identity=flagged,
         oid=relation.oid,
         unique_key=_unique_key(relation, facts),
+        catalog=tuple(column.attnum for column in facts.columns) if facts else (),
     )
 
 

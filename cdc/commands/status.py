@@ -19,6 +19,8 @@ from cdc.errors import EXIT_FAILED
 from cdc.status import Status, lag_of
 
 WATCH_SECONDS = 1.0
+ABOUT_TABLES = ("schema_change", "dead_letter")  # kinds of notes
+NOTES_SHOWN = 10
 
 
 def status(config_file: ConfigFile = None, json: Json = False) -> None:
@@ -137,6 +139,11 @@ def tables(found: Status) -> RenderableType:
         made.add_row(each.name, screen.state(each.state), copied, *done)
         if each.reason:
             parts.append(Text(f"{each.name}: {each.reason} ({each.mend})", "red"))
+    shown = [note for note in found.notes if note.kind in ABOUT_TABLES][:NOTES_SHOWN]
+    for note in reversed(shown):
+        parts.append(
+            Text(f"{note.table}{f' in {note.warehouse}' if note.warehouse else ''}: {note.text}", "yellow")
+        )
     return Group(*parts)
 
 

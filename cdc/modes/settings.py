@@ -11,6 +11,7 @@ from cdc.settings import Settings
 
 Mode: TypeAlias = Literal["upsert", "soft_delete", "history", "append"]
 Metadata: TypeAlias = Literal["commit_lsn", "commit_ts", "op", "synced_at"]
+Dropped: TypeAlias = Literal["keep", "null", "drop"]
 Case: TypeAlias = Literal["keep", "lower", "upper"]
 
 
@@ -21,6 +22,8 @@ class Rules(Settings, kw_only=True, frozen=True):
     """`upsert`: as the source; `soft_delete`: deleted rows stay, marked; `history`: every version; `append`: every change."""
     metadata: list[Metadata] = msgspec.field(default_factory=list)
     """Columns `_cdc_…` that say of each row by which change it came to be as it is."""
+    dropped_columns: Dropped = "keep"
+    """A column that the source dropped: keep its values, set them to NULL, or drop it."""
 
 
 class TableRules(Settings, kw_only=True, frozen=True):
@@ -30,3 +33,4 @@ class TableRules(Settings, kw_only=True, frozen=True):
     """The name in the target: `table` or `schema.table`."""
     mode: Mode | None = None
     metadata: list[Metadata] | None = None
+    dropped_columns: Dropped | None = None

@@ -10,9 +10,10 @@ import msgspec
 
 from cdc.events import READ, UNSENT, Cell, Chunk, Row
 from cdc.fold import Keyed, Keyless
-from cdc.merge import Folding, Merge
+from cdc.merge import Folding, Merge, Step
 from cdc.modes.append import Append
 from cdc.modes.copies import Copies
+from cdc.modes.evolution import Evolution
 from cdc.modes.history import TRUE, History, retired
 from cdc.modes.names import Taken, folded, rules_of, target_name
 from cdc.modes.rows import OurKeyless, SoftKeyed, Stamped
@@ -27,12 +28,19 @@ ALL = 1 << 62  # copies of a row
 class Modes:
     """A `cdc.fold.Shaping` by the settings of a warehouse. `clock` gives microseconds since the Unix epoch."""
 
-    def __init__(self, settings: Any, controls: Mapping[str, bytes], clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: Any,
+        controls: Mapping[str, bytes],
+        clock: Callable[[], int],
+        noted: Callable[[str, str], None] = lambda _table, _note: None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._shapes: dict[str, Shape] = {}
         self._taken = Taken()
         self.copies = Copies(controls)
+        self._evolution = Evolution(controls, lambda name: folded(name, settings.case), noted)
 
     def shape(self, table: Table) -> Shape:
         """How the table is kept. Raises TargetError."""
@@ -68,8 +76,11 @@ class Modes:
             return OurKeyless(made, stamp)
         return SoftKeyed(made, stamp) if made.rules.mode == "soft_delete" else Stamped(made, stamp)
 
+    def step(self, merge: Merge) -> Step | None:
+        return self._evolution.step(self.shape(merge.source))
+
     def learned(self) -> Mapping[str, bytes]:
-        return self.copies.learned()
+        return {**self.copies.learned(), **self._evolution.learned()}
 
     def chunk(self, chunk: Chunk) -> list[Merge]:
         made = self.shape(chunk.table)

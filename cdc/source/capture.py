@@ -7,7 +7,7 @@ of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,7 @@ from cdc.fold import Key
 from cdc.interfaces import Lookup
 from cdc.lsn import Lsn
 from cdc.origin import Origin
+from cdc.reshape import Made
 from cdc.schema import Table
 from cdc.source import connect
 from cdc.source.catalog import PARTITIONED, Catalog, is_captured
@@ -29,6 +30,7 @@ from cdc.source.lookup import select_rows
 from cdc.source.messages import RelationMessage, TypeMessage
 from cdc.source.plugins import plugin
 from cdc.source.publication import TableName
+from cdc.source.shape_watch import read_made
 from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
@@ -52,6 +54,8 @@ class Capture:
         self.unseen: set[int] = set()
         """Transactions that the stream has given and other sessions may not see yet; the reader's."""
         self.origin = Origin(0, "", settings.slot)
+        self.described: Callable[[Table], None] = lambda _: None
+        """Is told of each shape in the stream."""
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +139,15 @@ class Capture:
             connection, self.unseen
         ):
             self._wait(deadline, what, "the transaction that altered the table")
-        return catalog.describe(relation, types)
+        table = catalog.describe(relation, types)
+        self.described(table)
+        return table
+
+    def made(self) -> Mapping[TableName, Made]:
+        """How the captured tables are made now."""
+        return self._side.run(
+            "cannot look at the tables", lambda connection: read_made(connection, self.oids)
+        )
 
     @contextmanager
     def lookup(self) -> Iterator[Lookup]:

@@ -30,6 +30,7 @@ def encode_table(table: Table) -> bytes:
             "identity": table.identity,
             "oid": table.oid,
             "unique_key": table.unique_key,
+            "catalog": table.catalog,
         }
     )
 
@@ -91,8 +92,9 @@ class _StoredTable(msgspec.Struct):
     identity: tuple[int, ...] = ()
     oid: int = 0
     unique_key: tuple[int, ...] = ()
+    catalog: tuple[int, ...] = ()
 
     def table(self) -> Table:
         columns = tuple(column.column() for column in self.columns)
         keys = (self.primary_key, self.replica_identity, self.identity, self.oid, self.unique_key)
-        return Table(self.schema, self.name, columns, *keys)
+        return Table(self.schema, self.name, columns, *keys, catalog=self.catalog)

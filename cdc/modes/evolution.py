@@ -1,0 +1,112 @@
+"""Columns that the source renamed or dropped, told by their attribute numbers from one shape of a table to the next.
+
+What a warehouse knows of a table's columns is a control record of its own, durable with the rows. The stream says names; the
+numbers come from the catalog, which may be ahead of it. So nothing is done about a column in doubt: the reader has such a
+table copied anew (`cdc.reshape`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from cdc.merge import Alteration, DropColumn, RenameColumn, Step
+from cdc.modes.shape import Shape
+from cdc.schema import Column, LogicalType, Table
+
+PREFIX = "columns:"
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A column of the source that the target has. `number`: 0 if it is not known."""
+
+    number: int
+    type: LogicalType
+
+
+class Evolution:
+    """Of all tables of a warehouse. `name` gives a column's name in the target, `noted` is told what is done to a table."""
+
+    def __init__(
+        self,
+        controls: Mapping[str, bytes],
+        name: Callable[[str], str],
+        noted: Callable[[str, str], None],
+    ) -> None:
+        self._name = name
+        self._noted = noted
+        self._known = {
+            key.removeprefix(PREFIX): msgspec.json.decode(value, type=dict[str, Known])
+            for key, value in controls.items()
+            if key.startswith(PREFIX)
+        }
+        self._seen: dict[str, Table] = {}
+        self._changed: dict[str, bytes] = {}
+
+    def step(self, shape: Shape) -> Step | None:
+        """What is to be done before rows of this shape come; None: nothing."""
+        table = shape.source
+        name = table.full_name
+        if self._seen.get(name) is table:
+            return None
+        self._seen[name] = table
+        known = self._known.get(name, {})
+        now = {
+            column.name: Known(column.attnum or _number(known, column.name), column.type)
+            for column in table.columns
+        }
+        doubt = any(not column.attnum for column in table.columns)
+        renamed = {} if doubt else _renamed(known, now)
+        gone = [each for each in known if each not in now and each not in renamed]
+        dropped = [] if doubt else [each for each in gone if _is_dropped(known[each].number, table)]
+        kept = {each: known[each] for each in gone if each not in dropped}
+        if (after := {**kept, **now}) != known:
+            self._known[name] = after
+            self._changed[PREFIX + name] = msgspec.json.encode(after)
+        return self._decided(shape, known, renamed, dropped)
+
+    def _decided(
+        self, shape: Shape, known: Mapping[str, Known], renamed: Mapping[str, str], dropped: list[str]
+    ) -> Step | None:
+        alterations: list[Alteration] = []
+        name, policy = shape.source.full_name, shape.rules.dropped_columns
+        for old, new in renamed.items():
+            alterations.append(RenameColumn(self._name(old), self._name(new)))
+            self._noted(name, f"column {old} is now called {new}: it was renamed")
+        emptied = []
+        for each in dropped:
+            said = {
+                "keep": "its values are kept",
+                "null": "its values are now NULL",
+                "drop": "it was dropped",
+            }
+            self._noted(name, f"column {each} was dropped in the source: {said[policy]}")
+            if policy != "keep":
+                alterations.append(DropColumn(self._name(each)))
+            if policy == "null":
+                emptied.append(Column(self._name(each), known[each].type))
+        if not alterations:
+            return None
+        columns = (*shape.target.columns, *emptied)
+        return Step(alterations, replace(shape.target, columns=columns) if emptied else None)
+
+    def learned(self) -> dict[str, bytes]:
+        changed, self._changed = self._changed, {}
+        return changed
+
+
+def _number(known: Mapping[str, Known], name: str) -> int:
+    return known[name].number if name in known else 0
+
+
+def _is_dropped(number: int, table: Table) -> bool:
+    return bool(number and table.catalog) and number not in table.catalog
+
+
+def _renamed(known: Mapping[str, Known], now: Mapping[str, Known]) -> dict[str, str]:
+    """Old names and new ones, of columns for which neither means another column before or after."""
+    numbers = {each.number: name for name, each in known.items() if each.number}
+    found = {numbers[each.number]: name for name, each in now.items() if each.number in numbers}
+    return {old: new for old, new in found.items() if old not in now and new not in known}

@@ -1,0 +1,68 @@
+"""When a table must be copied anew: changes of its shape after which rows differ, and of which the stream says nothing.
+
+PostgreSQL streams no row for a rewrite of the table, a default that differs from row to row, or a column that was dropped and
+added again. What was known of the table is kept as a control record, and compared with what the catalog says now. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cdc.events import Control
+from cdc.schema import Table
+
+PREFIX = "shape:"
+
+
+class Made(msgspec.Struct, kw_only=True):
+    """How a table was made: the value of the control record `shape:<schema>.<table>`.
+
+    `files` names the files of its rows, which a rewrite replaces; `columns` gives their attribute numbers, `versions` changes
+    with any of the catalog's rows about them. `keyed`: rows are merged by a key.
+    """
+
+    oid: int
+    files: str
+    versions: str
+    columns: dict[str, int]
+    keyed: bool
+
+
+def decode_made(controls: Mapping[str, bytes], table: str) -> Made | None:
+    value = controls.get(PREFIX + table)
+    return msgspec.json.decode(value, type=Made) if value else None
+
+
+def encode_made(table: str, made: Made) -> Control:
+    return Control(PREFIX + table, msgspec.json.encode(made))
+
+
+def reason_to_copy(known: Made | None, now: Made) -> str:
+    """Why rows that the stream does not tell of may be others now; empty if they are not.
+
+    VACUUM FULL, CLUSTER and TRUNCATE replace a table's files, too, but leave its columns as they are.
+    """
+    if known is None or known.oid != now.oid:
+        return ""  # another table: that its copy is missing is seen by its progress
+    if now.keyed and not known.keyed:
+        return "it was copied without a key, and has one now"
+    if known.files != now.files and known.versions != now.versions:
+        return "its rows were written anew by a change of its columns"
+    for name, number in now.columns.items():
+        if known.columns.get(name, number) != number:
+            return f"column {name} is not the one that had its name before"
+    return ""
+
+
+def is_as_known(known: Made, table: Table) -> bool:
+    """Does a shape in the stream have these columns, and a key as it had before?"""
+    same = all(known.columns.get(column.name) == column.attnum for column in table.columns)
+    return same and known.keyed == bool(table.key)
+
+
+def strange_columns(known: Made, table: Table) -> list[str]:
+    """Columns of a shape in the stream that neither were known before nor are in the catalog now: by a name that they had
+    in between, which nobody can tell from that of another column."""
+    return [column.name for column in table.columns if not column.attnum and column.name not in known.columns]
