@@ -110,7 +110,7 @@ def test_a_table_that_was_set_aside_says_why_and_what_mends_it(
 ) -> None:
     with served(Replica(source, tmp_path)) as (running, address), open_page(address) as seen:
         running.wait_live()
-        running.daemon.book.table_gone("public.person", "it was dropped")
+        running.daemon.book.table_refused("public.person", "it was dropped", "cdc resync public.person")
         row = seen.page.locator("#tables tbody tr").first  # what needs a person stands first
         expect(row).to_contain_text("parked")
         expect(row).to_contain_text("it was dropped")
