@@ -22,7 +22,7 @@ from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
 from cdc.reading import Until
 from cdc.source.slot_status import SlotWatch
-from cdc.status import Status
+from cdc.status import Sample, Status
 from cdc.verify import Report, verify
 from cdc.watch import Watch
 
@@ -103,6 +103,10 @@ class Daemon:
                 self._slot.status(), received_lsn=known.received_lsn, proved_at=known.proved_at
             )
         return status
+
+    def history(self) -> list[Sample]:
+        """The last hour, the oldest first."""
+        return self.watch.samples()
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError."""

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from cdc import metrics, page
 from cdc.ask import error_body, parse_address
 from cdc.errors import EXIT_TRY_AGAIN, CdcError
-from cdc.status import Status, lag_of
+from cdc.status import Sample, Status, lag_of
 
 log = structlog.get_logger()
 
@@ -42,6 +42,7 @@ class Asked(Protocol):
         """What is counted while it runs."""
 
     def status(self) -> Status: ...
+    def history(self) -> list[Sample]: ...
     def verify(self, tables: list[str]) -> msgspec.Struct: ...
 
 
@@ -114,6 +115,7 @@ class App:
             "/readyz": {"GET": self._readyz},
             "/status": {"GET": self._status},
             "/lag": {"GET": self._lag},
+            "/history": {"GET": self._history},
             "/metrics": {"GET": self._expose},
             "/verify": {"POST": self._verify},
         }
@@ -171,6 +173,10 @@ class App:
 
     def _lag(self, _: Environ) -> Answer:
         return "200 OK", JSON, msgspec.json.encode(lag_of(self._asked.status()))
+
+    def _history(self, _: Environ) -> Answer:
+        """The last hour, for plots."""
+        return "200 OK", JSON, msgspec.json.encode({"samples": self._asked.history()})
 
     def _expose(self, _: Environ) -> Answer:
         return "200 OK", metrics.CONTENT_TYPE, self._metrics()

@@ -1,6 +1,6 @@
 """The page at /: a picture of the line for whoever looks at it with a browser. Its files are in this folder, and need no others.
 
-It asks /status, as any other client may.
+It asks /status, and /history for the time before it was opened, as any other client may.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ async function look() {
     const answer = await ask("status");
     document.getElementById("sign-in").hidden = answer.status !== 401;
     if (!answer.ok) return lost(answer.status === 401 ? "" : `/status answered ${answer.status}`);
+    if (!samples.length) await remember();
     before = status;
     status = await answer.json();
     main.classList.remove("stale");
@@ -29,6 +30,12 @@ async function look() {
   } catch (error) {
     lost(`The daemon does not answer (${error.message}). What is shown is as of its last answer.`);
   }
+}
+
+// What the daemon remembers of the time before this page was opened.
+async function remember() {
+  const answer = await ask("history");
+  if (answer.ok) samples = (await answer.json()).samples;
 }
 
 function lost(why) {

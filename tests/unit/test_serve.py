@@ -16,7 +16,7 @@ from cdc.config import Config, HttpSettings, SourceSettings
 from cdc.errors import EXIT_TRY_AGAIN, CdcError, ConfigError, TargetUnavailable
 from cdc.meters import Meters
 from cdc.serve import LARGEST_BODY, HttpServer
-from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
+from cdc.status import Sample, SourceStatus, Status, TableStatus, WarehouseStatus
 
 
 class Report(msgspec.Struct):
@@ -45,6 +45,9 @@ class FakeDaemon:
                 WarehouseStatus(name="w", kind="fake", behind_seconds=0.5, lag_p99=0.25, applied_lsn="1/0")
             ],
         )
+
+    def history(self) -> list[Sample]:
+        return [Sample(at=1.0, rows_per_second={"w": 2.0})]
 
     def verify(self, tables: list[str]) -> Report:
         self.asked.set()
@@ -190,3 +193,8 @@ def test_an_address_must_be_one(listen: str) -> None:
 def test_addresses() -> None:
     assert parse_address("[::1]:80") == ("::1", 80)
     assert parse_address(":80") == ("", 80)
+
+
+def test_the_past_is_told_for_plots(server: HttpServer) -> None:
+    _, body = request(server, "GET", "/history")
+    assert json.loads(body)["samples"][0]["rows_per_second"] == {"w": 2.0}
