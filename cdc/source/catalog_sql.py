@@ -12,8 +12,9 @@ CANDIDATES = """
 """The fields of `Candidate`."""
 
 # The columns of an index that are its key, in its order; INCLUDE columns are not.
+# Not materialized: that would look at every index of the database for one table.
 RELATION = """
-    with keys as (
+    with keys as not materialized (
         select i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indimmediate,
                i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
                and not exists (select from pg_attribute a where a.attrelid = i.indrelid
