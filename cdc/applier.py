@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from cdc.applying import apply
+from cdc.applying import apply, completed_inserts
 from cdc.events import Begin, Change, Event, Row, Truncate
 from cdc.fold import PLAIN, fold
 from cdc.interfaces import Batch, Checkpoint, Lookup, Subscriber, Warehouse
@@ -64,7 +64,8 @@ def apply_batch(
     def find(table: Table, keys: Sequence[Key]) -> Iterable[Row]:
         return lookup(table, keys, _xids(batch.events))
 
-    merges = fold(batch.events, shaping)
+    events = completed_inserts(batch.events, find) if ahead.always else batch.events
+    merges = fold(events, shaping)
     begun = _first_commit(batch.events)
     for merge in merges:
         if step := shaping.step(merge):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from cdc.events import UNSENT, Row
+import msgspec
+
+from cdc.events import INSERT, UNSENT, Change, Event, Row
 from cdc.interfaces import Warehouse
 from cdc.merge import Key, Merge, Patch
 from cdc.schema import Table
@@ -31,6 +33,36 @@ def apply(warehouse: Warehouse, merge: Merge, find: Find, *, ahead: bool = False
         ]
     if lost and (rows := list(_completed(merge, lost, find))):
         warehouse.apply(Merge(merge.table, upserts=rows, of=merge.of))
+
+
+def completed_inserts(events: Sequence[Event], find: Find) -> Sequence[Event]:
+    """The events, with inserts whole.
+
+    On a log, a change of key is a delete and an insert, which lacks what was not sent. What the target has under that key,
+    or had, is another row's: the source is asked. An insert whose row the source has no more stays as it is.
+    """
+    partial = [
+        index
+        for index, event in enumerate(events)
+        if type(event) is Change and event.op == INSERT and event.new is not None and UNSENT in event.new
+    ]
+    if not partial:
+        return events
+    whole = list(events)
+    by_table: dict[Table, list[tuple[int, Change]]] = {}
+    for index in partial:
+        event = events[index]
+        assert isinstance(event, Change)
+        by_table.setdefault(event.table, []).append((index, event))
+    for table, inserts in by_table.items():
+        keys = dict.fromkeys(_cells(event.new or (), table.key) for _, event in inserts)
+        found = {_cells(row, table.key): row for row in find(table, list(keys))}
+        for index, event in inserts:
+            new = event.new or ()
+            if (row := found.get(_cells(new, table.key))) is not None:
+                cells = tuple([w if cell is UNSENT else cell for cell, w in zip(new, row, strict=True)])
+                whole[index] = msgspec.structs.replace(event, new=cells)
+    return whole
 
 
 def _detach_moved(merge: Merge) -> list[Patch]:

@@ -67,7 +67,7 @@ class Ahead:
     """For an applier: up to which LSN its tables may be ahead of the stream, because a copy was; or `always`."""
 
     def __init__(self, controls: Mapping[str, bytes], *, always: bool = False) -> None:
-        self._always = always
+        self.always = always
         self._until: dict[str, Lsn] = {}
         self.learn(controls)
 
@@ -80,4 +80,4 @@ class Ahead:
 
     def covers(self, table: str, commit_lsn: Lsn) -> bool:
         """May the target already show what this transaction and later ones did?"""
-        return self._always or commit_lsn < self._until.get(table, 0)
+        return self.always or commit_lsn < self._until.get(table, 0)

@@ -42,8 +42,9 @@ def server() -> Iterator[PostgresServer]:
 class Supervisor:
     """Keeps `cdc run` going as systemd would: whatever ends it, it is started again. A failure that is no "try again" is kept."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, command: str = "run") -> None:
         self._replica = replica
+        self._command = command
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep)
         self.process: subprocess.Popen[str] | None = None
@@ -66,7 +67,7 @@ class Supervisor:
 
     def _keep(self) -> None:
         while not self._stop.is_set():
-            with self._replica.process(stdout=subprocess.DEVNULL) as self.process:
+            with self._replica.process(self._command, stdout=subprocess.DEVNULL) as self.process:
                 self.starts += 1
                 if self._stop.is_set():
                     self.process.send_signal(signal.SIGTERM)
