@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from typing import cast
 
 import structlog
@@ -15,7 +16,7 @@ from cdc.applier import run_applier
 from cdc.book import Book
 from cdc.config import Config
 from cdc.ends import Ends
-from cdc.errors import ConfigError
+from cdc.errors import CdcError, ConfigError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
 from cdc.memory import MemorySubscriber
 from cdc.meters import MeasuredWarehouse
@@ -40,6 +41,7 @@ class Appliers:
         self._names = list(config.warehouses) if names is None else list(names)
         self._warehouses: dict[str, Warehouse] = {}
         self._stopping = False
+        self._asked: dict[str, Future[View]] = {}
         self.subscribers: dict[str, Subscriber] = {}
         self.failure: BaseException | None = None
         """What ended one of them."""
@@ -95,13 +97,34 @@ class Appliers:
 
     def views(self) -> dict[str, View]:
         """A picture of each; while nothing is being applied."""
-        return {
-            name: KeptView(
-                warehouse.view(),
-                Modes(self._config.warehouses[name], warehouse.state().controls, _microseconds),
-            )
-            for name, warehouse in self._warehouses.items()
-        }
+        return {name: self._view(name) for name in self._warehouses}
+
+    def _view(self, name: str) -> View:
+        warehouse = self._warehouses[name]
+        modes = Modes(self._config.warehouses[name], warehouse.state().controls, _microseconds)
+        return KeptView(warehouse.view(), modes)
+
+    def views_between(self) -> dict[str, View]:
+        """A picture of each, taken by its thread between two batches."""
+        asked: dict[str, Future[View]] = {name: Future() for name in self._warehouses}
+        self._asked = dict(asked)
+        views: dict[str, View] = {}
+        for name, future in asked.items():
+            while name not in views and self.failure is None and not self._stopping:
+                with suppress(TimeoutError):
+                    views[name] = future.result(0.5)
+        if len(views) < len(asked):
+            for view in views.values():
+                view.close()
+            raise CdcError("the appliers have ended", hint="see `cdc status`")
+        return views
+
+    def _answer(self, name: str) -> None:
+        if (future := self._asked.pop(name, None)) is not None:
+            try:
+                future.set_result(self._view(name))
+            except CdcError as error:  # the comparison's misfortune
+                future.set_exception(error)
 
     def _noted(self, warehouse: str) -> Callable[[str, str], None]:
         """What a warehouse's policies have done to a table is told in the log and in the status."""
@@ -134,6 +157,7 @@ class Appliers:
                     self.ready.set()
             asked = True
             self._book.moved[f"applier {name}"] = time.time()
+            self._answer(name)
             return not self._stopping
 
         try:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import msgspec
 
@@ -26,11 +27,13 @@ from cdc.log_ends import LogEnds
 from cdc.lsn import Lsn
 from cdc.meeting import meet
 from cdc.reading import Reading, Until
+from cdc.settled import meet_later
 from cdc.source.capture import Capture
 
 SWITCH_INTERVAL = (
     0.0005  # an applier inside a warehouse's driver gets the GIL back from a busy reader this fast
 )
+STANDSTILL = 60.0  # seconds that the stream may stand still until appliers have come to where it stands
 DRAIN = 3600.0  # seconds that appliers may take for what was published before an end by itself
 
 
@@ -117,11 +120,24 @@ class Line:
     def meet(self, ask: Callable[[], Lsn], timeout: float) -> Mapping[str, View]:
         """Stand still while `ask` gives an LSN, then each warehouse with exactly the transactions that commit below it.
 
-        The caller closes the views. Raises CdcError (see `cdc.meeting`).
+        With appliers alone, they may have some more (see `cdc.settled`). The caller closes the views. Raises CdcError.
         """
-        if self._reading is None or not self.streaming.is_set():
+        if not self.streaming.is_set():
             raise CdcError("the stream is not running", hint="see `cdc status`")
-        return meet(self._reading.submit, self._appliers.views, self.streaming.is_set, ask, timeout)
+        if self._parts.warehouses == ():
+            raise CdcError(
+                "this process fills no warehouse, so it has nothing to compare",
+                hint="ask one that does: `CDC_HTTP__LISTEN=…`, the address of a `cdc apply`, and `cdc verify`",
+            )
+        if self._reading is None:
+            wait = partial(self._ends.await_applied, self._appliers.subscribers)
+            return meet_later(self._config.source, wait, self._appliers.views_between)(ask, timeout)
+        return meet(self._reading.submit, self._views, self.streaming.is_set, ask, timeout)
+
+    def _views(self) -> Mapping[str, View]:
+        """While the reader stands still, and all that it published is durable."""
+        self._ends.await_applied(self._appliers.subscribers, STANDSTILL)
+        return self._appliers.views()
 
 
 def _ends(config: Config, parts: Parts) -> Ends:

@@ -20,6 +20,11 @@ class Goals:
         self._goals.append(({partition_of(name): end for name, end in ends.items()}, reached))
         return reached
 
+    @property
+    def waiting(self) -> bool:
+        """Does anybody wait?"""
+        return bool(self._goals)
+
     def check(
         self,
         passed: Mapping[Partition, int],

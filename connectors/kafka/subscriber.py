@@ -82,6 +82,8 @@ class KafkaSubscriber:
         until = self._clock() + timeout
         while not self.closed:
             self._discover()
+            if self._goals.waiting:
+                self._check_goals()
             held = self._gate.open(self._buffers.values(), self._take)
             if batch := self._ready():
                 return batch
@@ -116,11 +118,17 @@ class KafkaSubscriber:
         if beyond:
             self._committed.update(beyond)
             self._consumer.commit(beyond)
+
+    def _check_goals(self) -> None:
+        passed = {each: self._passed(each) for each in self._buffers}
         if self._goals.check(passed, self._consumer.committed):
             self._looked = float("-inf")  # a topic may be new
 
     def _passed(self, partition: Partition) -> int:
+        """The offset below which all is in the warehouse."""
         buffer = self._buffers[partition]
+        if buffer.moved:
+            return self._holding.mark(partition).offset
         return buffer.next if buffer.fence else max(buffer.next, self._consumer.position(partition))
 
     def _discover(self) -> None:

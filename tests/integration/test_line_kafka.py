@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,10 @@ def test_copy_changes_and_a_restart(over_kafka: Replica) -> None:
         database.execute("update orders set total = total + 1; delete from customers where id < 100")
         database.execute("truncate visits; insert into visits values ('again', 1)")
         running.wait_live()
+        with written_to(database):
+            report = running.daemon.verify()
+        assert report.equal, report
+        assert sum(each.source_rows for each in report.tables) > 1000
     over_kafka.assert_equal()
 
 
@@ -77,6 +84,9 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
             status = said(over_kafka, applying)
             assert status
             assert len(status.warehouses[0].partitions) == 9
+            with written_to(database):
+                assert cli("verify", "--json", **applying).json["equal"]
+                assert "fills no warehouse" in cli("verify", code=1, **reading).text
             assert cli.stop(applier).code == 0
             database.execute(
                 "delete from orders where id > 3000; insert into customers values (9000, 'x', 'y')"
@@ -87,6 +97,28 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
         eventually(lambda: behind() == 0, "the rest is applied")
         assert cli.stop(applier).code == 0
     assert over_kafka.differences() == {}
+
+
+@contextmanager
+def written_to(database: Database) -> Iterator[None]:
+    """Meanwhile, rows change all the time."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with database.connect() as connection:
+            while not stop.wait(0.005):
+                connection.execute(
+                    "update orders set total = total + 1 where id % 500 = (random() * 500)::int"
+                )
+                connection.commit()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
 
 
 def listening(replica: Replica) -> dict[str, str]:
