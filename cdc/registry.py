@@ -86,6 +86,9 @@ class Transport(Protocol):
     def records(self, settings: Any, topic: str) -> Iterable[AnyRecord]:
         """All that is on a topic now; nothing if there is none."""
 
+    def check(self, settings: Any) -> Sequence[Check]:
+        """What can be found wrong with it without changing anything. Raises nothing of its own."""
+
     def progress(self, settings: Any) -> Mapping[str, bytes]:
         """The control records of the reader's runs, as `Publisher.progress` gives them; without opening the reader's end."""
 

@@ -11,7 +11,7 @@ from cdc.ask import ask_status
 from cdc.check import Check
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, Json, settings
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.errors import EXIT_FAILED, CdcError
 
 MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
@@ -52,6 +52,9 @@ def gather(config: Config) -> list[Part]:
 
     daemon, running = _daemon(config)
     parts = [Part("source", check_source(config.source)), Part("daemon", [daemon])]
+    if config.transport.kind != MEMORY:
+        transport = registry.transport(config.transport.kind)
+        parts.append(Part(f"transport {config.transport.kind}", [*transport.check(config.transport)]))
     for name, each in config.warehouses.items():
         ours = [Check("open", "ok", "in use by the daemon")]
         parts.append(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.kafka.settings import Settings
 
 if TYPE_CHECKING:
+    from cdc.check import Check
     from cdc.config import WarehouseSettings
     from cdc.events import Event
     from cdc.interfaces import Checkpoint, Publisher
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REQUIRES",
     "Settings",
+    "check",
     "ends",
     "lag",
     "open_publisher",
@@ -64,6 +66,13 @@ def open_subscriber(
     from connectors.kafka.subscriber import KafkaSubscriber
 
     return KafkaSubscriber(settings, decode, warehouse=warehouse, limits=limits, wanted=wanted, state=state)
+
+
+def check(settings: Settings) -> Sequence[Check]:
+    """What can be found wrong with brokers and topics without changing anything."""
+    from connectors.kafka.preflight import check_kafka
+
+    return list(check_kafka(settings))
 
 
 def records(settings: Settings, topic: str) -> Iterable[AnyRecord]:

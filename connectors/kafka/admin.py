@@ -75,6 +75,31 @@ class Admin:
             if topic["name"].startswith(start) and not topic["error_code"]
         }
 
+    def brokers(self) -> int:
+        """How many there are now."""
+        found = self._ask("the cluster cannot be described", lambda client: client.describe_cluster())
+        return len(found["brokers"])
+
+    def version(self) -> tuple[int, ...]:
+        """The brokers' version, as far as their answers tell it."""
+        return tuple(self._ask("the version cannot be asked", lambda client: client._manager.broker_version))
+
+    def may_create(self, topic: str, partitions: int, configs: Mapping[str, str]) -> bool:
+        """Raise what `create` would; True if there is such a topic already. Makes nothing."""
+        spec = {
+            topic: {
+                "num_partitions": partitions,
+                "replication_factor": self._settings.replication_factor,
+                "configs": dict(configs),
+            }
+        }
+        with self._explained("the topic could not be made", topic):
+            try:
+                self._connected().create_topics(spec, validate_only=True)
+            except kafka.errors.TopicAlreadyExistsError:
+                return True
+        return False
+
     def create(self, topic: str, partitions: int, configs: Mapping[str, str]) -> bool:
         """Make a topic and wait until it can be used; False if there was one."""
         spec = {
