@@ -206,6 +206,7 @@ class Admin:
 
     def _connected(self) -> Any:
         if self._client is None:
+            diagnosis.check(self._settings)
             self._client = KafkaAdminClient(**clients.kafka_python(self._settings))
         return self._client
 
@@ -217,7 +218,8 @@ class Admin:
         except (kafka.errors.KafkaError, OSError) as error:
             if isinstance(error, kafka.errors.KafkaTimeoutError | kafka.errors.KafkaConnectionError):
                 where = self._where
-                cause = diagnosis.of(self._settings) or heard.since(begun) or error
+                diagnosis.check(self._settings)
+                cause = heard.since(begun) or error
             else:
                 cause = error
             raise classify(cause, what=what, where=where or self._where) from error

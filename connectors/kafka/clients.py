@@ -108,11 +108,11 @@ def kafka_python(settings: Settings) -> dict[str, Any]:
         else:
             config |= {"sasl_plain_username": settings.username, "sasl_plain_password": settings.password}
     if "SSL" in settings.security_protocol:
-        config["ssl_context"] = _ssl_context(settings)
+        config["ssl_context"] = ssl_context(settings)
     return config
 
 
-def _ssl_context(settings: Settings) -> ssl.SSLContext:
+def ssl_context(settings: Settings) -> ssl.SSLContext:
     """Raises OSError (of which ssl.SSLError is one) if a file cannot be used."""
     context = ssl.create_default_context(cafile=settings.ssl_ca or None)
     context.check_hostname = settings.ssl_check_hostname

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from cdc.errors import TransportUnavailable
-from connectors.kafka import clients
+from connectors.kafka import clients, diagnosis
 from connectors.kafka.failures import PASSING, classify, number
 from connectors.kafka.settings import Settings
 
@@ -73,7 +73,8 @@ class Consumer(Protocol):
 
 
 def open_consumer(settings: Settings, group: str) -> Consumer:
-    """By the settings' client."""
+    """By the settings' client. Raises at once what would keep it from coming in."""
+    diagnosis.check(settings)
     if settings.client == "librdkafka":
         return LibrdkafkaConsumer(settings, group)
     from connectors.kafka.consuming_python import PythonConsumer

@@ -66,6 +66,7 @@ def fetch(settings: Settings) -> tuple[str, float]:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             answer = msgspec.json.decode(response.read(), type=_Answer)
     except urllib.error.HTTPError as error:
+        error.close()
         kind = TransportUnavailable if error.code >= 500 else TransportError
         hint = "see oauth_client_id, oauth_client_secret and oauth_scope in [transport]"
         raise kind(what, why=f"HTTP {error.code}", where=settings.oauth_token_url, hint=hint) from error

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 import structlog
 
 from cdc.errors import Stopped
-from connectors.kafka import clients
+from connectors.kafka import clients, diagnosis
 from connectors.kafka.failures import PASSING, classify, number
 from connectors.kafka.settings import Settings
 
@@ -65,7 +65,8 @@ class Producer(Protocol):
 
 
 def open_producer(settings: Settings) -> Producer:
-    """By the settings' client."""
+    """By the settings' client. Raises at once what would keep it from coming in."""
+    diagnosis.check(settings)
     if settings.client == "librdkafka":
         return LibrdkafkaProducer(settings)
     from connectors.kafka.producing_python import PythonProducer
