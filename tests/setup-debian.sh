@@ -12,6 +12,8 @@ wanted=(
     "/usr/bin/mmdebstrap mmdebstrap"
     "/usr/bin/chromium chromium"
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core"
+    "/usr/sbin/mariadbd mariadb-server-core"  # the server alone: nothing is started
+    "/usr/bin/my_print_defaults mariadb-client-core"
 )
 packages=("$@")
 if [ $# -eq 0 ]; then

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.errors import Overtaken, TargetError
+from cdc.errors import Overtaken, TargetError, TargetUnavailable
 from cdc.events import UNSENT
 from cdc.fold import Merge, Patch
 from cdc.interfaces import Checkpoint, Mark
@@ -92,6 +92,10 @@ class WarehouseContract(RowsContract, ShapesContract, ModesContract):
             if begun_before:
                 late.evolve(KEYED)
                 late.apply(Merge(KEYED, upserts=[row(str(lsn), "late", "")]))
+            if begun_before and target.one_writer:  # the other cannot even begin
+                with pytest.raises(TargetUnavailable):
+                    put(other, Merge(PAIR, upserts=[row("a", str(lsn), "")]), lsn=lsn)
+                late.rollback()
             put(other, Merge(PAIR, upserts=[row("a", str(lsn), "")]), lsn=lsn)
             if not begun_before:
                 late.evolve(KEYED)

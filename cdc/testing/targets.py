@@ -24,6 +24,9 @@ class Target(ABC):
     refused: tuple[LogicalType, bytes] | None = None
     """A type, and a value of it that the target refuses; None if it refuses none, as a keeper of texts."""
 
+    one_writer: bool = False
+    """Whether the target lets nobody else write while a transaction has written; then others get TargetUnavailable."""
+
     @abstractmethod
     def open(self) -> Warehouse:
         """Open the warehouse, again after it was closed."""

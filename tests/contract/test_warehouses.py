@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,13 @@ from cdc.schema import LogicalType, Table
 from cdc.testing.contract import WarehouseContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
-from connectors import duckdb, postgres
+from connectors import duckdb, postgres, sqlalchemy
 from connectors.duckdb.catalog import read_plan
 from connectors.duckdb.warehouse import DuckDBWarehouse
 from connectors.postgres.warehouse import PostgresWarehouse
 from connectors.sql import qualified, quote
+from connectors.sqlalchemy.view import SQLView
+from tests.fixtures.mariadb import MariaDB
 from tests.fixtures.postgres import Database
 
 
@@ -75,6 +79,24 @@ class PostgresTarget(Target):
         return [tuple(None if text is None else text.encode() for text in row) for row in found]
 
 
+class SQLAlchemyTarget(Target):
+    """Read back as `cdc verify` reads it."""
+
+    def __init__(self, url: str) -> None:
+        self.settings = sqlalchemy.Settings(url=url, lock_timeout=1)
+        self.one_writer = url.startswith("sqlite")
+        # SQLite refuses no value: what its types cannot hold is text.
+        self.refused = None if self.one_writer else (LogicalType("numeric", precision=5, scale=2), b"1.2345")
+
+    def open(self) -> Warehouse:
+        return sqlalchemy.connect(self.settings, "contract")
+
+    def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
+        with closing(warehouse.view()) as view:
+            assert isinstance(view, SQLView)
+            return list(view.texts(replace(table, live="")))
+
+
 class TestMemory(WarehouseContract):
     @pytest.fixture
     def target(self) -> Target:
@@ -91,3 +113,13 @@ class TestPostgres(WarehouseContract):
     @pytest.fixture
     def target(self, every_database: Database) -> Target:
         return PostgresTarget(every_database)
+class TestSQLite(WarehouseContract):
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> Target:
+        return SQLAlchemyTarget(f"sqlite:///{tmp_path / 'warehouse.db'}")
+
+
+class TestMariaDB(WarehouseContract):
+    @pytest.fixture
+    def target(self, mariadb: MariaDB) -> Target:
+        return SQLAlchemyTarget(mariadb.url)
