@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     select,
 )
+from sqlalchemy.dialects.mysql import LONGBLOB  # BLOB ends at 64 KB there
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateSchema, CreateTable
 from sqlalchemy.types import TypeEngine
@@ -102,7 +103,7 @@ class Marks:
             f"{prefix}controls",
             data,
             Column("key", text, primary_key=True),
-            Column("value", LargeBinary, nullable=False),
+            Column("value", LargeBinary().with_variant(LONGBLOB(), "mysql", "mariadb"), nullable=False),
         )
         numbers = ("commit_lsn", "ordinal", "next_offset")
         new: dict[str, Any] = {each: bindparam(f"new_{each}") for each in numbers}

@@ -141,7 +141,7 @@ class Catalog:
 
     def _add(self, connection: Connection, table: Table, column: Column) -> Iterator[str]:
         """Rows that are there get the value that PostgreSQL shows for them, in the statement that adds the column: a crash
-        between two would leave them without. A default that remains after a crash speaks only where we say nothing."""
+        between two would leave them without. The default stays, for rows of the older shape that are still to come."""
         dialect = connection.dialect
         alone = replace(table, columns=(column,), primary_key=(), identity=())
         described = self._described(alone, key=False)
@@ -149,9 +149,6 @@ class Catalog:
             yield add_column(dialect, described, column.name)
             return
         yield f"{add_column(dialect, described, column.name)} DEFAULT {self._default(table, column, dialect)}"
-        if not self.family.is_sqlite:  # SQLite has no statement for it
-            name = dialect.identifier_preparer.quote(column.name)
-            yield f"ALTER TABLE {_name(connection, described)} ALTER COLUMN {name} DROP DEFAULT"
 
     def _default(self, table: Table, column: Column, dialect: Dialect) -> str:
         assert column.missing is not None

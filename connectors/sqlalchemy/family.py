@@ -48,10 +48,10 @@ class Family:
         return None, f"{schema}.{table.name}"
 
 
-def family_of(dialect: Dialect, schemas: str) -> Family:
+def family_of(dialect: Dialect, layout: str) -> Family:
     """After the first connection, when MariaDB is told from MySQL."""
     name = "mysql" if dialect.name in ("mysql", "mariadb") else dialect.name
-    flat = schemas == "flat" or (schemas == "auto" and name == "sqlite")
+    flat = layout == "flat" or (layout == "auto" and name == "sqlite")
     transactional = name in KNOWN_TRANSACTIONAL
     if name == "mysql":
         maria = bool(getattr(dialect, "is_mariadb", False))

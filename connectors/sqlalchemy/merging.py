@@ -55,32 +55,29 @@ class Merger:
             missing = self._merge(merge)
         else:
             for rows in batched(_whole(merge), INSERTED):
-                self._insert([(*row, *self._no_extras) for row in self._loaded(rows)])
+                self._plan.insert_new.run_many(self._connection, self._loaded(rows))
             for row, copies in merge.removals.items():
                 self._remove(row, copies, merge)
         self._warn()
         return missing
 
-    @property
-    def _no_extras(self) -> tuple[None, ...]:
-        return (None,) * len(self._plan.extras)
-
     def _merge(self, merge: Merge) -> Sequence[Key]:
         completed, missing = self._completed(merge)
         key = self._plan.table.key
         self._delete([self._key(each) for each in merge.deletes])
-        self._replace(completed, [tuple([row[index] for index in key]) for row in completed])
+        self._delete([tuple([row[index] for index in key]) for row in completed])
+        self._plan.insert.run_many(self._connection, completed)
         for rows in batched(_whole(merge), INSERTED):
             loaded = self._loaded(rows)
             keys = [tuple([row[index] for index in key]) for row in loaded]
-            if self._plan.extras:
-                present = self._present(keys)
-                width = len(self._plan.columns)
-                kept = [present.get(each, ())[width:] or self._no_extras for each in keys]
-                whole = [(*row, *extras) for row, extras in zip(loaded, kept, strict=True)]
-            else:
-                whole = loaded
-            self._replace(whole, keys)
+            present = self._present(keys) if self._plan.extras and not self._is_empty else {}
+            if not self._is_empty:
+                self._delete(keys)
+            width = len(self._plan.columns)
+            known = [(*row, *present[k][width:]) for row, k in zip(loaded, keys, strict=True) if k in present]
+            self._plan.insert.run_many(self._connection, known)
+            new = [row for row, k in zip(loaded, keys, strict=True) if k not in present] if known else loaded
+            self._plan.insert_new.run_many(self._connection, new)
         return missing
 
     def _completed(self, merge: Merge) -> tuple[list[tuple[Any, ...]], list[Key]]:
@@ -125,14 +122,6 @@ class Merger:
         for group in groups(keys):
             self._plan.delete.run(self._connection, group)
 
-    def _replace(self, rows: Sequence[tuple[Any, ...]], keys: Sequence[tuple[Any, ...]]) -> None:
-        if not self._is_empty:
-            self._delete(keys)
-        self._insert(rows)
-
-    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._plan.insert.run_many(self._connection, rows)
-
     def _remove(self, row: Row, copies: int, merge: Merge) -> None:
         """Remove some of the rows that are equal to one: all of them are deleted, and the rest is put back."""
         plan = self._plan
@@ -149,7 +138,7 @@ class Merger:
             keep = (tuple(values) for _ in range(count - copies))
         plan.delete_equal.run(self._connection, values)
         for rows in batched(keep, INSERTED):
-            self._insert(rows)
+            plan.insert.run_many(self._connection, rows)
         if count < copies:
             log.warning(
                 "%s: %d of %d equal rows to remove were not in the target; `cdc verify %s` compares it with the source",

@@ -15,7 +15,7 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     kind: Literal["sqlalchemy"] = "sqlalchemy"
     url: str
     """SQLAlchemy's URL: `sqlite:////data/copy.db`, `mariadb+pymysql://cdc@db/`; the password better as `${NAME}`."""
-    schemas: Literal["auto", "native", "flat"] = "auto"
+    layout: Literal["auto", "native", "flat"] = "auto"
     """`native`: the target has schemas (in MariaDB: databases) as the source; `flat`: one, with tables named `schema.table`;
     `auto`: flat in SQLite, else native."""
     lock_timeout: Count = 30

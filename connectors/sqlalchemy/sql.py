@@ -13,7 +13,19 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, Executable, and_, bindparam, column, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.engine import CursorResult, Dialect
 
 from cdc.schema import Table
@@ -82,9 +94,16 @@ class Plan:
     @cached_property
     def insert(self) -> Statement:
         """A whole row of the target's, extras and all."""
-        return self._compiled(
-            self.target.insert().values({c: bindparam(f"p{i}") for i, c in enumerate(self.target.c)})
-        )
+        return self._insert(self.names)
+
+    @cached_property
+    def insert_new(self) -> Statement:
+        """A row that the target knows nothing of: in the extras it gets their defaults."""
+        return self._insert(self.table.column_names)
+
+    def _insert(self, names: Sequence[str]) -> Statement:
+        values: Any = {self.target.c[name]: bindparam(f"p{index}") for index, name in enumerate(names)}
+        return self._compiled(self.target.insert().values(values))
 
     @cached_property
     def delete(self) -> Statement:
@@ -110,14 +129,17 @@ class Plan:
     def take(self, other: Plan, *, is_empty: bool) -> Iterator[Statement]:
         """Upsert the rows of another table with the same columns, or add them where there is no key."""
         source, names = other.target, self.table.column_names
-        same = and_(*(source.c[self.names[i]] == self.target.c[self.names[i]] for i in self.table.key))
+        same = and_(
+            true(), *(source.c[self.names[i]] == self.target.c[self.names[i]] for i in self.table.key)
+        )
         found = exists(select(source.c[names[0]]).where(same).correlate(self.target))
         new = select(*(source.c[name] for name in names))
         if self.table.key and not is_empty and not self.extras:
             yield self._compiled(self.target.delete().where(found))
         elif self.table.key and not is_empty:  # the target's own columns keep their values
             values: Any = {
-                name: select(source.c[name]).where(same).correlate(self.target).scalar_subquery() for name in names
+                name: select(source.c[name]).where(same).correlate(self.target).scalar_subquery()
+                for name in names
             }
             yield self._compiled(self.target.update().where(found).values(values))
             there = exists(select(self.target.c[names[0]]).where(same).correlate(source))

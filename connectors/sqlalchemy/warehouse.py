@@ -54,7 +54,7 @@ class SQLWarehouse:
         with explained(WHAT, self._where):
             try:
                 with self._engine.connect() as connection:
-                    self.family = family_of(connection.dialect, settings.schemas)
+                    self.family = family_of(connection.dialect, settings.layout)
                 self.catalog = Catalog(self.family, settings)
                 flat = self.family.flat
                 self._marks = Marks(

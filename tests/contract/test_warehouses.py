@@ -113,6 +113,8 @@ class TestPostgres(WarehouseContract):
     @pytest.fixture
     def target(self, every_database: Database) -> Target:
         return PostgresTarget(every_database)
+
+
 class TestSQLite(WarehouseContract):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Target:
