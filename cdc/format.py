@@ -7,9 +7,10 @@ What a file does not say is filled in when the settings are made, so whoever rea
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from cdc.settings import Settings
 
@@ -33,6 +34,10 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
 
     compat: Literal["", "debezium"] = ""
     decimal_handling_mode: Literal["precise", "string", "double"] | None = None
+    decimal_format: Literal["base64", "numeric"] = "base64"
+    """JsonConverter's `decimal.format`, of `precise` decimals: `numeric` writes numbers."""
+    money_fraction_digits: Annotated[int, Meta(ge=0, le=15)] = 2
+    """Of `precise` money: with less than 2 it is rounded."""
     time_precision_mode: (
         Literal[
             "adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"
@@ -64,12 +69,18 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     column_include_list: list[str] = []
     """Regular expressions of `schema.table.column`."""
     column_exclude_list: list[str] = []
+    column_propagate_source_type: list[str] = []
+    """Regular expressions of `schema.table.column`: whose schemas tell the source's type, length and scale."""
+    datatype_propagate_source_type: list[str] = []
+    """The same by type: `schema.table.type`."""
     column_truncate_to_chars: Names = {}
     """{ "20" = ["public.person.name"] }"""
     column_mask_with_chars: Names = {}
     """{ "5" = ["public.person.phone"] }"""
     column_mask_hash_v2: Names = {}
     """{ "SHA-256.with.salt.SALT" = ["public.person.email"] }"""
+    column_mask_hash: Names = {}
+    """The same in Debezium's first version, which hashes Java's serialisation of the text."""
     extended_headers_enabled: bool = False
     """The `__debezium.context.*` headers on each record: Debezium's default is true, but they cost time on every record."""
     schemas_enable: bool = False

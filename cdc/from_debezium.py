@@ -63,6 +63,28 @@ MACHINERY = {
         "include.schema.changes",
     ),
     *("publish.via.partition.root", "publication.autocreate.mode", "custom.metric.tags", "lsn.flush.mode"),
+    *("database.query.timeout.ms", "flush.lsn.source", "lsn.flush.timeout.ms", "lsn.flush.timeout.action"),
+    *(
+        "snapshot.delay.ms",
+        "streaming.delay.ms",
+        "snapshot.max.threads.multiplier",
+        "snapshot.lock.timeout.ms",
+    ),
+    *("connection.validation.timeout.ms", "executor.shutdown.timeout.ms", "statistics.metrics.enabled"),
+    *("custom.sanitize.pattern", "table.ignore.builtin", "snapshot.tables.order.by.row.count"),
+    *("incremental.snapshot.chunk.size", "signal.poll.interval.ms", "include.schema.comments"),
+    *("connector.plugin.version", "tasks.max.enforce", "config.action.reload", "errors.retry.timeout"),
+    *(
+        "errors.retry.delay.max.ms",
+        "errors.log.enable",
+        "errors.log.include.messages",
+        "topic.creation.groups",
+    ),
+    *(
+        "topic.creation.enable",
+        "topic.creation.default.partitions",
+        "topic.creation.default.replication.factor",
+    ),
 }
 SNAPSHOT_MODES = {
     "initial": "initial",
@@ -80,6 +102,7 @@ CONVERTERS = {
 LISTS = {
     *("skipped_operations", "column_include_list", "column_exclude_list"),
     *("message_prefix_include_list", "message_prefix_exclude_list"),
+    *("column_propagate_source_type", "datatype_propagate_source_type"),
 }
 
 
@@ -131,6 +154,8 @@ class _Translator:
             self.transport["bootstrap_servers"] = servers
         else:
             self.transport["bootstrap_servers"] = "localhost:9092"
+        if prefix := self._take("topic.heartbeat.prefix"):
+            self._left["heartbeat.topics.prefix"] = prefix
         for name in list(self._left):
             self._format_option(name)
 
@@ -188,6 +213,10 @@ class _Translator:
             self._of_converter("value", "replace.null.with.default", "true") == "true"
         )
         self._of_converter("key", "replace.null.with.default", "true")
+        decimals = [self._of_converter(side, "decimal.format", "base64") for side in ("key", "value")]
+        self.format["decimal_format"] = decimals[1]
+        if decimals[0] != decimals[1]:
+            self.unmatched["key.converter.decimal.format"] = "one setting is for both: the value's is taken"
 
     def _of_converter(self, side: str, option: str, default: str) -> str:
         name = f"{side}.converter.{option}"
@@ -223,7 +252,7 @@ class _Translator:
         elif bool in (kind, *get_args(kind)):
             self.format[key] = value.lower() == "true"
         else:
-            self.format[key] = int(value) if kind is int else value
+            self.format[key] = int(value) if kind is int or key == "money_fraction_digits" else value
 
     def _column_rule(self, name: str, value: str) -> bool:
         for pattern, key in COLUMN_RULES:
@@ -238,4 +267,5 @@ COLUMN_RULES = (
     (r"column\.truncate\.to\.(\d+)\.chars", "column_truncate_to_chars"),
     (r"column\.mask\.with\.(\d+)\.chars", "column_mask_with_chars"),
     (r"column\.mask\.hash\.v2\.(.+\.with\.salt\..+)", "column_mask_hash_v2"),
+    (r"column\.mask\.hash\.(?!v2\.)(.+\.with\.salt\..+)", "column_mask_hash"),
 )

@@ -37,11 +37,12 @@ RELATION = """
 BY_OID = "c.oid = %s"
 BY_NAME = "n.nspname = %s and c.relname = %s"
 
-# Since PostgreSQL 18 a NOT NULL may be NOT VALID: then older rows may hold nulls.
+# Since PostgreSQL 18 a NOT NULL may be NOT VALID: then older rows may hold nulls. A domain may be NOT NULL, too.
 COLUMNS = """
     select a.attname::text, a.attnum, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-           not a.attnotnull or exists (select from pg_constraint k where k.conrelid = a.attrelid
-               and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]),
+           (not a.attnotnull or exists (select from pg_constraint k where k.conrelid = a.attrelid
+               and k.contype = 'n' and not k.convalidated and k.conkey = array[a.attnum]))
+           and not (select t.typnotnull from pg_type t where t.oid = a.atttypid),
            case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
            a.attgenerated, convert_to((a.attmissingval::text::text[])[1], 'UTF8')
     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

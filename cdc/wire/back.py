@@ -95,7 +95,7 @@ def _float(text: bytes) -> bytes:
 
 def _decimal(of: LogicalType, schema: ConnectType) -> Back:
     scale = int(schema.parameters.get("scale", "0"))
-    return money_or(of, lambda text: decimal_text(text[1:-1], scale))
+    return money_or(of, lambda text: decimal_text(text[1:-1], scale) if text[:1] == b'"' else text)
 
 
 def _variable(_of: LogicalType, _schema: ConnectType) -> Back:

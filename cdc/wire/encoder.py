@@ -54,7 +54,13 @@ class Encoder:
         self.topics = Topics(settings, prefix)
         self._prefix = prefix
         self._clock = clock
-        self._source = SourceWriter(prefix, database, version, exact=settings.exact)
+        self._source = SourceWriter(
+            prefix,
+            database,
+            version,
+            exact=settings.exact,
+            filled=bool(settings.replace_null_with_default),
+        )
         self._form = form_of(settings)
         self._moment = Moment()
         self._context = context_headers(settings, prefix, run_id)

@@ -49,7 +49,8 @@ def _logical(text: bytes, kind: ConnectType) -> str:
     if text == b"null":
         return "null"
     if kind.name == DECIMAL:
-        return str(Decimal(decimal_text(text[1:-1], int(kind.parameters["scale"])).decode()))
+        plain = decimal_text(text[1:-1], int(kind.parameters["scale"])) if text[:1] == b'"' else text
+        return str(Decimal(plain.decode()))
     if kind.name.startswith("org.apache.kafka.connect.data."):
         return _java_date(int(text) * (86_400_000 if kind.name.endswith(".Date") else 1))
     if kind.type in ("float", "double"):

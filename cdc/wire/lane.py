@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -36,6 +36,14 @@ class Lane(msgspec.Struct, frozen=True):
 def text(schema: ConnectType = STRING, *, unsent: bytes = NULL) -> Lane:
     """PostgreSQL's text as a string."""
     return Lane(schema, quote, "text", unsent=unsent)
+
+
+def with_parameters(lane: Lane, parameters: Mapping[str, str]) -> Lane:
+    """The lane with more parameters in its schema."""
+    schema: ConnectType = msgspec.structs.replace(
+        lane.schema, parameters={**lane.schema.parameters, **parameters}
+    )
+    return msgspec.structs.replace(lane, schema=schema)
 
 
 def as_is(cell: bytes) -> bytes:

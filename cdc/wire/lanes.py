@@ -43,9 +43,8 @@ def lane_of(column: Column, settings: FormatSettings) -> Lane | None:
     if settings.exact:
         return _exact(column, settings)
     kind, oid = column.type.kind, column.type_oid
-    own = oid >= FIRST_OWN_OID
     builtin = {"text": oid in NAMED_TEXT, "oid": oid in (0, OID_OID)}.get(kind, True)
-    known = kind != "range" if own else builtin  # a range type of its own is not one of Debezium's
+    known = oid >= FIRST_OWN_OID or builtin
     if kind == "array":
         return lanes_arrays.debezium(column, settings, lambda of: element_lane(of, settings))
     if lanes_arrays.is_isbn(column):

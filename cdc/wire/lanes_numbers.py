@@ -21,9 +21,11 @@ from cdc.wire.lane import Convert, Lane, as_is, no_form
 from cdc.wire.numbers import (
     SPECIAL,
     decimal_as_double,
+    decimal_text,
     java_double,
     money_text,
     rescaled,
+    rounded,
     stripped,
     unscaled,
     unscaled_base64,
@@ -61,7 +63,18 @@ def numeric(of: LogicalType, settings: FormatSettings) -> Lane:
         )
     if scale is None:
         return Lane(VARIABLE_DECIMAL, _variable(settings), zero=b'{"scale":0,"value":"AA=="}')
-    return Lane(decimal(scale, of.precision), _fixed(scale, settings), zero=b'"AA=="')
+    return _decimal_lane(scale, of.precision, _fixed(scale, settings), settings)
+
+
+def _decimal_lane(scale: int, precision: int | None, convert: Convert, settings: FormatSettings) -> Lane:
+    """Connect's Decimal as its JsonConverter has it: the base64 of the unscaled value, or a number."""
+    zero = _number(0, scale) if settings.decimal_format == "numeric" else b'"AA=="'
+    return Lane(decimal(scale, precision), convert, zero=zero)
+
+
+def _number(value: int, scale: int) -> bytes:
+    """Unscaled value → a JSON number."""
+    return decimal_text(unscaled_base64(value), scale)
 
 
 def _variable(settings: FormatSettings) -> Convert:
@@ -79,6 +92,8 @@ def _variable(settings: FormatSettings) -> Convert:
 
 
 def _fixed(scale: int, settings: FormatSettings) -> Convert:
+    numeric = settings.decimal_format == "numeric"
+
     def convert(cell: bytes) -> bytes:
         if cell in SPECIAL:
             return no_form(NOT_FINITE, "decimal_handling_mode", settings)
@@ -86,19 +101,23 @@ def _fixed(scale: int, settings: FormatSettings) -> Convert:
         wanted = value if has == scale else rescaled(value, has, scale)
         if wanted is None:
             raise ValueError("more digits than the column has")
-        return b'"%b"' % unscaled_base64(wanted)
+        return _number(wanted, scale) if numeric else b'"%b"' % unscaled_base64(wanted)
 
     return convert
 
 
 def money(_of: LogicalType, settings: FormatSettings) -> Lane:
-    mode = settings.decimal_handling_mode
+    mode, scale = settings.decimal_handling_mode, settings.money_fraction_digits
     if mode == "double":
         return Lane(DOUBLE, lambda cell: decimal_as_double(money_text(cell)), zero=b"0.0")
     if mode == "string":
-        return Lane(STRING, lambda cell: b'"%b"' % money_text(cell), zero=b'"0.00"')
-    fixed = _fixed(MONEY_SCALE, settings)
-    return Lane(decimal(MONEY_SCALE, None), lambda cell: fixed(money_text(cell)), zero=b'"AA=="')
+        return Lane(STRING, lambda cell: b'"%b"' % money_text(cell), zero=b'"%b"' % _number(0, scale))
+    fixed = _fixed(scale, settings)
+
+    def convert(cell: bytes) -> bytes:
+        return fixed(rounded(money_text(cell), scale) if scale < MONEY_SCALE else money_text(cell))
+
+    return _decimal_lane(scale, None, convert, settings)
 
 
 def vector(of: LogicalType, _settings: FormatSettings) -> Lane:

@@ -1,4 +1,4 @@
-"""Columns that are cut, masked or hashed on their way: what replaces a lane, and what the schema says of it."""
+"""Columns that are cut, masked or hashed on their way, or tell their source's type: what replaces a lane, and its schema."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ import msgspec
 
 from cdc.format import FormatSettings
 from cdc.schema import Column, Table
-from cdc.wire.connect_schema import ConnectType
+from cdc.wire.jdbc import propagated, size
 from cdc.wire.json_text import NULL, quote
-from cdc.wire.lane import Lane
+from cdc.wire.lane import Lane, with_parameters
 from cdc.wire.lanes import is_string
 from cdc.wire.names import matcher
-
-UNLIMITED = 2_147_483_647
-LENGTHS = {"bool": 1, "int2": 5, "int4": 10, "oid": 10, "int8": 19, "float4": 8, "float8": 17, "date": 13}
-"""What JDBC calls the length of a column that has none; of most it is unlimited."""
 
 
 class Masked(msgspec.Struct, frozen=True):
@@ -37,21 +33,20 @@ def masked(table: Table, column: Column, lane: Lane, settings: FormatSettings) -
     for length, patterns in settings.column_mask_with_chars.items():
         if matcher(patterns).fullmatch(name):
             return _starred(column, lane, int(length))
-    for how, patterns in settings.column_mask_hash_v2.items():
-        if matcher(patterns).fullmatch(name):
-            algorithm, _, salt = how.partition(".with.salt.")
-            return Masked(_hashed(column, lane, algorithm, salt.encode()))
+    rules = settings.column_propagate_source_type, settings.datatype_propagate_source_type
+    if told := propagated(table, column, *rules):
+        return Masked(with_parameters(lane, told))
+    for hashes, shown in ((settings.column_mask_hash, serialised), (settings.column_mask_hash_v2, bytes)):
+        for how, patterns in hashes.items():
+            if matcher(patterns).fullmatch(name):
+                algorithm, _, salt = how.partition(".with.salt.")
+                return Masked(_hashed(column, lane, algorithm, salt.encode(), shown))
     return None
-
-
-def length_of(column: Column) -> int:
-    of = column.type
-    return of.length or (of.precision if of.kind == "numeric" else None) or LENGTHS.get(of.kind, UNLIMITED)
 
 
 def _cut(column: Column, lane: Lane, length: int) -> Lane:
     """Text to so many UTF-16 units, bytes to so many bytes."""
-    if length_of(column) <= length:
+    if size(column) <= length:
         return lane
     if lane.schema.type not in ("string", "bytes"):
         return msgspec.structs.replace(
@@ -89,24 +84,36 @@ def _starred(column: Column, lane: Lane, length: int) -> Masked:
     return Masked(_altered(lane, lambda _: stars, masked="true"), stars)
 
 
-def _hashed(column: Column, lane: Lane, algorithm: str, salt: bytes) -> Lane:
-    """Hexadecimal, and no longer than the column may be."""
+def serialised(text: bytes) -> bytes:
+    """A string as Java serialises it, which is what the first version of the hash is of: UTF-16 units, each as if a character."""
+    units = text.decode().encode("utf-16-be")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    written = b"".join(chr(high << 8 | low).encode("utf-8", "surrogatepass") for high, low in pairs)
+    short = len(written) < 1 << 16
+    length = len(written).to_bytes(2 if short else 8, "big")
+    return b"\xac\xed\x00\x05" + (b"t" if short else b"|") + length + written
+
+
+def _hashed(column: Column, lane: Lane, algorithm: str, salt: bytes, shown: Callable[[bytes], bytes]) -> Lane:
+    """Hexadecimal, and no longer than the column may be. `shown`: the bytes of the text that are hashed."""
     if not is_string(lane.schema, column.type.kind):
         return msgspec.structs.replace(_altered(lane, lane.convert, masked="true"), form=lane.form)
     name = algorithm.lower().replace("-", "") if algorithm.upper().startswith("SHA-") else algorithm.lower()
     name = name.replace("sha3", "sha3_").replace("sha512/", "sha512_")
-    length = length_of(column)
+    length = size(column)
 
     def convert(cell: bytes) -> bytes:
         if lane.convert(cell) == NULL:
             return NULL
-        return b'"%b"' % hashlib.new(name, salt + cell).hexdigest()[:length].encode()
+        return b'"%b"' % hashlib.new(name, salt + shown(cell)).hexdigest()[:length].encode()
 
     return _altered(lane, convert, masked="true")
 
 
 def _altered(lane: Lane, convert: Callable[[bytes], bytes], **parameters: str) -> Lane:
-    schema: ConnectType = msgspec.structs.replace(
-        lane.schema, parameters={**lane.schema.parameters, **parameters}
+    unsent = lane.unsent  # a placeholder that is text is altered, too
+    if lane.form == "text" and unsent[:1] == b'"':
+        unsent = convert(str(msgspec.json.decode(unsent)).encode())
+    return msgspec.structs.replace(
+        with_parameters(lane, parameters), convert=convert, form="call", unsent=unsent
     )
-    return msgspec.structs.replace(lane, schema=schema, convert=convert, form="call")

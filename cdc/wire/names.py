@@ -70,7 +70,7 @@ class Topics:
         self._prefix = prefix
         self.transaction = join((prefix, settings.topic_transaction))
         self.heartbeat = join((settings.heartbeat_topics_prefix, prefix))
-        self.message = join((prefix, "message"))
+        self.message = f"{prefix}.message"  # whatever the delimiter is, as Debezium has it
         self.schemas = join((prefix, "cdc-schemas"))
         self._others = {self.transaction, self.heartbeat, self.message, self.schemas}
         self._start = join((prefix, ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from cdc.wire.java_digits import double_digits, float_digits
@@ -50,6 +50,11 @@ def rescaled(value: int, scale: int, wanted: int) -> int | None:
         return value * int(10 ** (wanted - scale))
     quotient, rest = divmod(value, 10 ** (scale - wanted))
     return None if rest else quotient
+
+
+def rounded(text: bytes, scale: int) -> bytes:
+    """To so many digits behind the point, half up."""
+    return str(Decimal(text.decode()).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)).encode()
 
 
 def stripped(value: int, scale: int) -> tuple[int, int]:

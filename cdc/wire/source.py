@@ -56,8 +56,10 @@ def source_schema(*, exact: bool) -> ConnectField:
 class SourceWriter:
     """Writes the block's pieces. `name` is the topic prefix, `database` the source's."""
 
-    def __init__(self, name: str, database: str, version: str, *, exact: bool) -> None:
+    def __init__(self, name: str, database: str, version: str, *, exact: bool, filled: bool = True) -> None:
+        """`filled`: a converter fills in the mark of what was streamed, which Debezium itself leaves to the schema's default."""
         self.exact = exact
+        self._streamed = b'"false"' if exact or filled else NULL
         self._head = b'"source":{"version":%b,"connector":"postgresql","name":%b,"ts_ms":' % (
             quote_str(version),
             quote_str(name),
@@ -70,14 +72,14 @@ class SourceWriter:
         commit_us: int,
         xid: int | None,
         last_commit: Lsn | None,
-        mark: bytes = b"false",
+        mark: bytes = b"",
     ) -> tuple[bytes, bytes]:
         """What stands before the row's LSN in `sequence`, and from there to before it in `lsn`."""
         last = NULL if last_commit is None else b'\\"%d\\"' % last_commit
-        before = b'%b%d,"snapshot":"%b","db":%b,"sequence":"[%b,\\"' % (
+        before = b'%b%d,"snapshot":%b,"db":%b,"sequence":"[%b,\\"' % (
             self._head,
             commit_us // 1000,
-            mark,
+            b'"%b"' % mark if mark else self._streamed,
             self._database,
             last,
         )

@@ -58,7 +58,7 @@ def record(case: Case, server: PostgresServer, worker: Worker, brokers: str, *, 
             lines = []
             for topic in _topics(case, settings):
                 kept = [_line(each) for each in read_all(settings, topic) if not _is_end(each)]
-                lines += kept[:HEARTBEATS] if topic.endswith(f".{case.prefix}") else kept
+                lines += kept[:HEARTBEATS] if topic.endswith(case.prefix) else kept
         finally:
             worker.remove(case.prefix)
             _until(lambda: not _streams(database), worker)
@@ -69,9 +69,10 @@ def _topics(case: Case, settings: Settings) -> list[str]:
     """Those of a case: behind its prefix, and its heartbeat's."""
     with Admin(settings) as admin:
         known = admin.topics("")
-    return sorted(
-        topic for topic in known if topic.startswith(f"{case.prefix}.") or topic.endswith(f".{case.prefix}")
-    )
+    delimiters = {".", case.properties().get("topic.delimiter", ".")}
+    own = {f"{case.prefix}{delimiter}" for delimiter in delimiters}
+    ends = {f"{delimiter}{case.prefix}" for delimiter in delimiters}
+    return sorted(topic for topic in known if topic.startswith(tuple(own)) or topic.endswith(tuple(ends)))
 
 
 def _is_end(record: Received) -> bool:
