@@ -57,7 +57,7 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     provide_transaction_metadata: bool = False
     heartbeat_interval_ms: int = 0
     """Milliseconds between records of the heartbeat topic; 0: none."""
-    heartbeat_topics_prefix: str = "__debezium-heartbeat"
+    topic_heartbeat_prefix: str = "__debezium-heartbeat"
     topic_delimiter: str = "."
     topic_transaction: str = "transaction"
     schema_name_adjustment_mode: Literal["none", "avro", "avro_unicode"] = "none"

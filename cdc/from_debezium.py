@@ -63,6 +63,7 @@ MACHINERY = {
         "include.schema.changes",
     ),
     *("publish.via.partition.root", "publication.autocreate.mode", "custom.metric.tags", "lsn.flush.mode"),
+    "heartbeat.topics.prefix",  # of old: Debezium does not read it any more
     *("database.query.timeout.ms", "flush.lsn.source", "lsn.flush.timeout.ms", "lsn.flush.timeout.action"),
     *(
         "snapshot.delay.ms",
@@ -154,8 +155,6 @@ class _Translator:
             self.transport["bootstrap_servers"] = servers
         else:
             self.transport["bootstrap_servers"] = "localhost:9092"
-        if prefix := self._take("topic.heartbeat.prefix"):
-            self._left["heartbeat.topics.prefix"] = prefix
         for name in list(self._left):
             self._format_option(name)
 

@@ -21,6 +21,7 @@ from cdc.wire.numbers import decimal_text, money_from
 from cdc.wire.pgtext import Element, array_text, hstore_text
 from cdc.wire.times import (
     INFINITE_DAYS,
+    INFINITE_IN_ARRAYS,
     INFINITE_US,
     LONGEST,
     SECOND_US,
@@ -35,7 +36,7 @@ from cdc.wire.times import (
 Back = Callable[[bytes], bytes]
 """JSON text of a value, not null → PostgreSQL's text."""
 
-DAYS = {days: cell for cell, days in INFINITE_DAYS.items()}
+DAYS = {days: cell for each in (INFINITE_DAYS, INFINITE_IN_ARRAYS) for cell, days in each.items()}
 MICROS = {us: cell for cell, us in INFINITE_US.items()}
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _raw_map = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -18,7 +18,7 @@ from cdc.wire.connect_schema import STRING, array
 from cdc.wire.json_text import NULL, quote, quote_str
 from cdc.wire.lane import Convert, Lane, text
 from cdc.wire.pgtext import Element, is_plain, parse_array
-from cdc.wire.times import DAY_US, time_text, time_us
+from cdc.wire.times import DAY_US, INFINITE_IN_ARRAYS, time_text, time_us
 
 OWN_KINDS = {
     "enum",
@@ -40,6 +40,13 @@ STRICT = {
     "enum",
     "tsvector",
 }  # whose elements' schema is not optional: with a NULL among them, the whole is null
+INFINITE = {
+    cell: (b"%d" % days, b'"%b"' % shown)
+    for (cell, days), shown in zip(
+        INFINITE_IN_ARRAYS.items(), (b"+292278994-08-16Z", b"+292269055-12-02Z"), strict=True
+    )
+}
+"""Dates: as a number of days, and as text."""
 WITH_TEXT, WITH_CODES = {"text", "varchar", "char", "json", "jsonb"}, {"int4", "int8", "date"}
 
 
@@ -62,7 +69,7 @@ def debezium(column: Column, settings: FormatSettings, lane_of: ElementLane) -> 
         if not settings.include_unknown_datatypes:
             return None
         element, strict = lanes_binary.unknown(of, settings), True
-    convert = _in_java(kind, element.convert)
+    convert = _in_java(kind, element.convert, iso=settings.time_precision_mode == "isostring")
     return Lane(
         array(element.schema, optional=not strict),
         _convert(of, convert, strict=strict, nested=not settings.schemas_enable, decimal=kind == "numeric"),
@@ -98,8 +105,11 @@ def _convert(
     return whole
 
 
-def _in_java(kind: str, convert: Convert) -> Convert:
-    """Times of day in an array pass through java.sql.Time: milliseconds, those with a zone seconds, and no 24:00."""
+def _in_java(kind: str, convert: Convert, *, iso: bool) -> Convert:
+    """In an array times of day pass through java.sql.Time (milliseconds, those with a zone seconds, and no 24:00), and
+    infinite dates through java.sql.Date."""
+    if kind == "date":
+        return lambda element: INFINITE[element][iso] if element in INFINITE else convert(element)
     if kind == "time":
         return lambda element: convert(time_text(time_us(element) % DAY_US // 1000 * 1000))
     if kind == "timetz":

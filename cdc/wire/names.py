@@ -69,7 +69,7 @@ class Topics:
         self._settings = settings
         self._prefix = prefix
         self.transaction = join((prefix, settings.topic_transaction))
-        self.heartbeat = join((settings.heartbeat_topics_prefix, prefix))
+        self.heartbeat = join((settings.topic_heartbeat_prefix, prefix))
         self.message = f"{prefix}.message"  # whatever the delimiter is, as Debezium has it
         self.schemas = join((prefix, "cdc-schemas"))
         self._others = {self.transaction, self.heartbeat, self.message, self.schemas}
