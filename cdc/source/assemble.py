@@ -184,10 +184,14 @@ class Shape:
         self.project = None if table is None else _projection(relation, table)
 
     def old(self, row: Row, kind: str) -> Row:
-        """An old row's cells; of kind K, only those of the replica identity were sent."""
+        """An old row's cells; of kind K, those of the replica identity were sent.
+
+        Others as well, if a partition's identity is FULL and that of its root, under which it is published, is not.
+        """
         if kind == "O":
             return row
-        return tuple([cell if key else UNSENT for cell, key in zip(row, self.key, strict=True)])
+        cells = zip(row, self.key, strict=True)
+        return tuple([UNSENT if cell is None and not key else cell for cell, key in cells])
 
     def both(self, old: Row, new: Row, kind: str) -> tuple[Row, Row]:
         """The cells of an update's rows. Of kind O the old row is whole, and has what the new one leaves out."""

@@ -79,10 +79,12 @@ class Catalog:
         self._publication = publication
 
     def candidates(self, settings: SourceSettings) -> list[Candidate]:
-        """Tables that the globs name, in order, also those that cannot be captured. A partition goes with its root."""
+        """Tables that the globs name, in their order, then by name; also those that cannot be captured. A partition goes with
+        its root."""
         rows = self._connection.execute(CANDIDATES).fetchall()
         found = (Candidate(*row) for row in rows)
-        return [each for each in found if is_captured(settings, each.schema, each.name)]
+        wanted = [each for each in found if is_captured(settings, each.schema, each.name)]
+        return sorted(wanted, key=lambda each: _place(f"{each.schema}.{each.name}", settings.tables))
 
     def captured(self, settings: SourceSettings) -> list[TableName]:
         """Tables that the globs name and whose changes can be captured, in order."""
@@ -195,6 +197,11 @@ def without_columns(table: Table, names: Collection[str]) -> Table:
 def _without(relation: RelationMessage, names: Collection[str]) -> RelationMessage:
     columns = tuple(column for column in relation.columns if column.name not in names)
     return msgspec.structs.replace(relation, columns=columns)
+
+
+def _place(name: str, globs: Sequence[str]) -> int:
+    """Of the first glob that names it."""
+    return next(number for number, glob in enumerate(globs) if fnmatchcase(name, glob))
 
 
 def _matches(name: str, globs: Iterable[str]) -> bool:

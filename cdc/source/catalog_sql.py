@@ -16,7 +16,7 @@ CANDIDATES = """
 RELATION = """
     with keys as not materialized (
         select i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indimmediate,
-               i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
+               i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
                and not exists (select from pg_attribute a where a.attrelid = i.indrelid
                                and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull) as
                                choosable,
@@ -28,8 +28,9 @@ RELATION = """
     select c.oid, n.nspname::text, c.relname::text, c.relkind, c.relreplident,
            coalesce((select names from keys where indrelid = c.oid and indisprimary and indimmediate), '{}'),
            coalesce((select names from keys where indrelid = c.oid and indisreplident), '{}'),
-           coalesce((select names from keys where indrelid = c.oid and choosable and not indisprimary
-                     order by cardinality(names), indexrelid limit 1), '{}')
+           coalesce((select names from keys where indrelid = c.oid and choosable
+                     and not (indisprimary and indimmediate)
+                     order by indisprimary desc, cardinality(names), indexrelid limit 1), '{}')
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where """
 """The fields of `TableFacts` but its columns; ends with one of:"""

@@ -27,6 +27,8 @@ _EXTREMES: dict[str, tuple[bytes, bytes]] = {
     "IsoDate": (b'"-999999999-01-01Z"', b'"+999999999-12-31Z"'),
     "IsoTimestamp": (b'"-999999999-01-01T00:00:00Z"', b'"+999999999-12-31T23:59:59.999999999Z"'),
 }
+TEXTS = {"char", "varchar", "text", "json", "jsonb", "xml"}
+_CONTROL = re.compile(r"[\x00-\x1f]")  # in no value but texts
 _LIMITS = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
 
 # What stands for a call, by kind; a kind that is not here has no default in a schema.
@@ -56,10 +58,10 @@ def default_of(column: Column, lane: Lane, settings: FormatSettings) -> bytes | 
         return _enum(expression)
     if column.type_oid >= FIRST_OWN_OID or column.type_oid in (18, NAME_OID) or kind not in FOR_CALLS:
         return None  # also domains: their names are not in Debezium's table
-    if kind not in ("char", "varchar", "text", "json", "jsonb", "xml"):
+    if kind not in TEXTS:
         expression = expression.strip()
     literal = _literal(expression, FOR_CALLS[kind])
-    if literal is None:
+    if literal is None or (kind not in TEXTS and _CONTROL.search(literal)):
         return None
     try:
         return _written(literal, column, lane, settings)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cdc.errors import ConfigError
-from cdc.events import Row
+from cdc.events import UNSENT, Row
 from cdc.format import FormatSettings
 from cdc.schema import FULL, Column, Table
 from cdc.wire.connect_schema import STRING, ConnectField, ConnectType, schema_json, wrapped
@@ -46,6 +46,7 @@ class Plan:
         self.rows = RowWriter(self.value_fields, width, omit=omit)
         identity = None if table.replica_identity == FULL else table.identity
         self.old_rows = RowWriter(self.value_fields, width, omit=omit, known=identity)
+        self._outside = 0 if identity is None else width - len(identity)
         self.omits = omit
         self.has_key = bool(key_fields)
         self.key_needs_words = any(field.type.name.startswith("org.apache.") for field in key_schema)
@@ -57,6 +58,14 @@ class Plan:
         self.header_before, self.header_behind = (
             wrapped(key_json) if settings.header_converter == "json" else (b"", b"")
         )
+
+    def is_whole(self, old: Row) -> bool:
+        """Has an old row more than the identity? That of a partition may be FULL though its root's is not."""
+        return old.count(UNSENT) != self._outside
+
+    def before(self, old: Row) -> bytes:
+        """A row as it was."""
+        return (self.rows if self.is_whole(old) else self.old_rows).old(old)
 
     def key(self, row: Row) -> bytes | None:
         """The key's JSON, without a schema. Unknown cells of an old row count as NULL."""

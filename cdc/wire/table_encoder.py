@@ -105,7 +105,7 @@ class TableEncoder:
 
     def _update(self, change: Change, old: Row, new: Row) -> Sequence[Record]:
         plan = self.plan
-        before = plan.old_rows.old(old)
+        before = plan.before(old)
         if self._settings.skip_messages_without_change and before == plan.rows.new(new):
             return ()
         old_key, new_key = plan.key(old), plan.key(new)
@@ -124,13 +124,14 @@ class TableEncoder:
         if headers is None:
             headers = self._headers(change.ordinal)
         lsn, ordinal = b"%d" % change.lsn, self._ordinal(change.ordinal)
+        remove = _cannot if plan.is_whole(old) else self._remove
         try:
-            key, value = self._remove(
+            key, value = remove(
                 old, self._before, lsn, self._between, self._behind, ordinal, b"d", self._moment.times
             )
         except EXCEPTIONAL:
             key = plan.framed(plan.key(old))
-            value = self._envelope(DELETE, plan.old_rows.old(old), None, change, lsn, change.ordinal)
+            value = self._envelope(DELETE, plan.before(old), None, change, lsn, change.ordinal)
         tombstone = Record(topic, key, None, headers)
         if not self._gone:
             return (tombstone,) if self._tombstone else ()

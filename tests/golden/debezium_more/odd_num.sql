@@ -1,5 +1,5 @@
 -- schemas
-CREATE TABLE n (id integer PRIMARY KEY, a numeric, b numeric(38,10), c numeric(5,0), d numeric(1000,900), e money, f real, g double precision, h numeric[], i numeric(5,2)[], j double precision[], k real[], l money[], m numeric(3,-2), o numeric(2,5));
+CREATE TABLE n (id integer PRIMARY KEY, a numeric, b numeric(38,10), c numeric(5,0), d numeric(1000,900), e money, f real, g double precision, h numeric[], i numeric(5,2)[], j double precision[], k real[], l money[], o numeric(2,5));
 CREATE TABLE kd (k numeric(10,3), l double precision, m real, n numeric, PRIMARY KEY (k, l, m));
 ALTER TABLE kd REPLICA IDENTITY FULL;
 CREATE PUBLICATION dbz_publication FOR ALL TABLES;
