@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from cdc.debezium_machinery import MACHINERY
 from cdc.debezium_text import globs_of, quoted, split
 from cdc.format import FormatSettings
 
@@ -25,68 +26,6 @@ class Translation(msgspec.Struct):
     unmatched: dict[str, str]
 
 
-# About Connect, or about how Debezium works inside: there is nothing here that they could set.
-MACHINERY = {
-    *(
-        "name",
-        "connector.class",
-        "tasks.max",
-        "database.server.name",
-        "slot.drop.on.stop",
-        "poll.interval.ms",
-    ),
-    *(
-        "max.batch.size",
-        "max.queue.size",
-        "max.queue.size.in.bytes",
-        "snapshot.fetch.size",
-        "query.fetch.size",
-    ),
-    *(
-        "snapshot.max.threads",
-        "snapshot.locking.mode",
-        "topic.cache.size",
-        "schema.refresh.mode",
-        "errors.max.retries",
-    ),
-    *(
-        "retriable.restart.connector.wait.ms",
-        "slot.max.retries",
-        "slot.retry.delay.ms",
-        "offset.flush.interval.ms",
-    ),
-    *("offset.storage.file.filename", "plugin.path", "offset.flush.timeout.ms", "listeners", "group.id"),
-    *(
-        "status.update.interval.ms",
-        "xmin.fetch.interval.ms",
-        "database.tcpKeepAlive",
-        "include.schema.changes",
-    ),
-    *("publish.via.partition.root", "publication.autocreate.mode", "custom.metric.tags", "lsn.flush.mode"),
-    "heartbeat.topics.prefix",  # of old: Debezium does not read it any more
-    *("database.query.timeout.ms", "flush.lsn.source", "lsn.flush.timeout.ms", "lsn.flush.timeout.action"),
-    *(
-        "snapshot.delay.ms",
-        "streaming.delay.ms",
-        "snapshot.max.threads.multiplier",
-        "snapshot.lock.timeout.ms",
-    ),
-    *("connection.validation.timeout.ms", "executor.shutdown.timeout.ms", "statistics.metrics.enabled"),
-    *("custom.sanitize.pattern", "table.ignore.builtin", "snapshot.tables.order.by.row.count"),
-    *("incremental.snapshot.chunk.size", "signal.poll.interval.ms", "include.schema.comments"),
-    *("connector.plugin.version", "tasks.max.enforce", "config.action.reload", "errors.retry.timeout"),
-    *(
-        "errors.retry.delay.max.ms",
-        "errors.log.enable",
-        "errors.log.include.messages",
-        "topic.creation.groups",
-    ),
-    *(
-        "topic.creation.enable",
-        "topic.creation.default.partitions",
-        "topic.creation.default.replication.factor",
-    ),
-}
 SNAPSHOT_MODES = {
     "initial": "initial",
     "no_data": "no_data",
