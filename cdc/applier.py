@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cdc.applying import apply, completed_inserts
+from cdc.errors import ColumnRefused, ValueRefused
 from cdc.events import Begin, Change, Event, Row, Truncate
 from cdc.fold import PLAIN, fold
 from cdc.interfaces import Batch, Checkpoint, Lookup, Subscriber, Warehouse
 from cdc.lsn import Lsn
 from cdc.merge import Key, Merge, Shaping
 from cdc.progress import Ahead
+from cdc.refusals import Refusals
 from cdc.schema import Table
 
 Observe = Callable[[Batch, Sequence[Merge]], None]
@@ -29,22 +31,26 @@ def run_applier(
     *,
     always_ahead: bool = False,
     shaping: Shaping = PLAIN,
+    refusals: Refusals | None = None,
 ) -> None:
     """Apply batches until `running()` says no or the subscriber is closed. `applied` is told of each batch made durable.
 
     `shaping`: how tables are kept; `always_ahead`: the target may show more than the batches say, whatever the records say.
+
+    `refusals` settles what becomes of values that the warehouse refuses; without, they are raised.
 
     Raises what the subscriber, the warehouse or the lookup raises.
     """
     state = warehouse.state()
     subscriber.seek(state.marks)
     ahead = Ahead(state.controls, always=always_ahead)
-    pending = False
+    pending = inside = False
     while running():
         batch = subscriber.receive(timeout=0.5)
         if batch is None:
             continue
-        merges = apply_batch(warehouse, batch, lookup, ahead, shaping)
+        merges = apply_batch(warehouse, batch, lookup, ahead, shaping, refusals, whole=not inside)
+        inside = batch.checkpoint is None
         pending = pending or bool(merges)
         if batch.checkpoint is not None:
             if pending or batch.checkpoint.controls:  # else nothing of ours was in it: not worth a commit
@@ -57,9 +63,16 @@ def run_applier(
 
 
 def apply_batch(
-    warehouse: Warehouse, batch: Batch, lookup: Lookup, ahead: Ahead, shaping: Shaping = PLAIN
+    warehouse: Warehouse,
+    batch: Batch,
+    lookup: Lookup,
+    ahead: Ahead,
+    shaping: Shaping = PLAIN,
+    refusals: Refusals | None = None,
+    *,
+    whole: bool = True,
 ) -> Sequence[Merge]:
-    """Apply a batch's merges, which are returned."""
+    """Apply a batch's merges, which are returned. `whole`: nothing was applied before it since the last commit."""
 
     def find(table: Table, keys: Sequence[Key]) -> Iterable[Row]:
         return lookup(table, keys, _xids(batch.events))
@@ -67,13 +80,20 @@ def apply_batch(
     events = completed_inserts(batch.events, find) if ahead.always else batch.events
     merges = fold(events, shaping)
     begun = _first_commit(batch.events)
-    for merge in merges:
-        if step := shaping.step(merge):
-            warehouse.alter(merge.table, step.alterations)
-            if step.emptied is not None:
-                warehouse.evolve(step.emptied)
-        apply(warehouse, merge, find, ahead=ahead.covers(merge.source.full_name, begun))
-    return merges
+    todo: Sequence[Merge] = merges
+    while True:
+        try:
+            for merge in todo:
+                if step := shaping.step(merge):
+                    warehouse.alter(merge.table, step.alterations)
+                    if step.emptied is not None:
+                        warehouse.evolve(step.emptied)
+                apply(warehouse, merge, find, ahead=ahead.covers(merge.source.full_name, begun))
+            return merges
+        except (ValueRefused, ColumnRefused) as error:
+            if refusals is None:
+                raise
+            todo = refusals.settle(error, merge, todo, batch, whole=whole)
 
 
 def _with(checkpoint: Checkpoint, controls: Mapping[str, bytes]) -> Checkpoint:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import cast
 
 import structlog
@@ -21,11 +22,15 @@ from cdc.interfaces import Lookup, Subscriber, View, Warehouse
 from cdc.memory import MemorySubscriber
 from cdc.meters import MeasuredWarehouse
 from cdc.modes.names import check_names
+from cdc.modes.parking import parked_tables
 from cdc.modes.shaping import Modes
 from cdc.modes.view import KeptView
+from cdc.refusals import Refusals
 from cdc.source.capture import Capture
 
 log = structlog.get_logger()
+
+MEND = "`cdc resync {}` copies it anew"
 
 
 def _microseconds() -> int:
@@ -80,6 +85,11 @@ class Appliers:
         for name, warehouse in self._warehouses.items():
             settings, state = self._config.warehouses[name], warehouse.state()
             self._book.target(name, registry.load(settings.kind).describe(settings), state)
+            for table, parked in parked_tables(state.controls).items():
+                if parked.reason:
+                    self._book.table_refused(table, f"{name}: {parked.reason}", MEND.format(table))
+                if parked.rows:
+                    self._book.dead_lettered(name, table, "left out by earlier runs", parked.rows)
             subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
             if isinstance(subscriber, MemorySubscriber):
                 self._book.queues[name] = subscriber.fill
@@ -135,6 +145,13 @@ class Appliers:
 
         return note
 
+    def _parked(self, warehouse: str) -> Callable[[str, str], None]:
+        def parked(table: str, reason: str) -> None:
+            log.error("table_parked", warehouse=warehouse, table=table, why=reason)
+            self._book.table_refused(table, f"{warehouse}: {reason}", MEND.format(table))
+
+        return parked
+
     def _stop(self) -> None:
         self._stopping = True
 
@@ -162,11 +179,19 @@ class Appliers:
 
         try:
             warehouse = self._warehouses[name]
-            shaping = Modes(
-                self._config.warehouses[name], warehouse.state().controls, _microseconds, self._noted(name)
+            settings, controls = self._config.warehouses[name], warehouse.state().controls
+            modes = Modes(settings, controls, _microseconds, self._noted(name), self._parked(name))
+            left_out = partial(self._book.dead_lettered, name)
+            run_applier(
+                subscriber,
+                warehouse,
+                lookup,
+                self._book.applied(name),
+                running,
+                always_ahead=always,
+                shaping=modes,
+                refusals=Refusals(warehouse, modes, _microseconds, left_out),
             )
-            note = self._book.applied(name)
-            run_applier(subscriber, warehouse, lookup, note, running, always_ahead=always, shaping=shaping)
         except BaseException as error:  # noqa: BLE001  handed to the line
             self.failure = self.failure or error
             failed(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -23,7 +24,9 @@ def apply(warehouse: Warehouse, merge: Merge, find: Find, *, ahead: bool = False
     since: a partial row whose key has changed is then completed from the source, too.
     """
     warehouse.evolve(merge.table)
-    lost = _detach_moved(merge) if ahead and merge.patches else []
+    lost: list[Patch] = []
+    if ahead and merge.patches:
+        merge, lost = _without_moved(merge)
     if missing := warehouse.apply(merge):
         unknown = set(missing)
         lost += [
@@ -65,17 +68,17 @@ def completed_inserts(events: Sequence[Event], find: Find) -> Sequence[Event]:
     return whole
 
 
-def _detach_moved(merge: Merge) -> list[Patch]:
-    """Take out the patches whose key has changed. The row that the target may have under the new key is not theirs: it goes,
-    unless it is one that stays when the source has it no more."""
+def _without_moved(merge: Merge) -> tuple[Merge, list[Patch]]:
+    """The merge without the patches whose key has changed, and those. The row that the target may have under the new key is
+    not theirs: it goes, unless it is one that stays when the source has it no more."""
     key = merge.source.key
     moved = [patch for patch in merge.patches if _cells(patch.row, key) != patch.origin[: len(key)]]
-    if moved:
-        gone = {id(patch) for patch in moved}
-        merge.patches = [patch for patch in merge.patches if id(patch) not in gone]
-        if not merge.table.live:
-            merge.deletes = [*merge.deletes, *(_cells(patch.row, key) for patch in moved)]
-    return moved
+    if not moved:
+        return merge, moved
+    gone = {id(patch) for patch in moved}
+    deletes = [] if merge.table.live else [_cells(patch.row, key) for patch in moved]
+    kept = [patch for patch in merge.patches if id(patch) not in gone]
+    return replace(merge, patches=kept, deletes=[*merge.deletes, *deletes]), moved
 
 
 def _completed(merge: Merge, patches: Sequence[Patch], find: Find) -> Iterable[Row]:

@@ -151,6 +151,7 @@ class Book(CopyObserver):
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "copy_started")
+            status.reason = status.mend = ""
             status.rows_estimated = estimate
 
     def copy_moved(self, table: str, rows: int) -> None:
@@ -169,7 +170,7 @@ class Book(CopyObserver):
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
-            status = self._tables[table]
+            status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "refused")
             status.reason = reason
             status.mend = mend

@@ -16,7 +16,7 @@ from cdc.merge import Alteration, DropColumn, RenameColumn, Step
 from cdc.modes.shape import Shape
 from cdc.schema import Column, LogicalType, Table
 
-PREFIX = "columns:"
+PREFIX, ASIDE = "columns:", "aside:"
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -37,6 +37,14 @@ class Evolution:
     ) -> None:
         self._name = name
         self._noted = noted
+        self._aside = {
+            key: msgspec.json.decode(value, type=list[tuple[str, str]])
+            for key, value in controls.items()
+            if key.startswith(ASIDE)
+        }
+        self._begin(controls)
+
+    def _begin(self, controls: Mapping[str, bytes]) -> None:
         self._known = {
             key.removeprefix(PREFIX): msgspec.json.decode(value, type=dict[str, Known])
             for key, value in controls.items()
@@ -44,6 +52,24 @@ class Evolution:
         }
         self._seen: dict[str, Table] = {}
         self._changed: dict[str, bytes] = {}
+        self._done: set[str] = set()
+
+    def redo(self, controls: Mapping[str, bytes]) -> None:
+        """The warehouse has taken back all that these control records do not tell of."""
+        self._begin(controls)
+
+    def put_aside(self, table: Table, column: str, *, drop: bool) -> bool:
+        """Have a column of the target, whose type does not fit, dropped or renamed before rows of this shape come."""
+        key = _aside_key(table)
+        to = "" if drop else f"{column}__{table.fingerprint[:8]}"
+        if (column, to) in self._aside.get(key, []):
+            return False
+        self._aside[key] = [*self._aside.get(key, []), (column, to)]
+        return True
+
+    def pending(self) -> dict[str, bytes]:
+        """What is to be put aside and was not yet, as control records."""
+        return {key: msgspec.json.encode(columns) for key, columns in self._aside.items() if columns}
 
     def step(self, shape: Shape) -> Step | None:
         """What is to be done before rows of this shape come; None: nothing."""
@@ -65,7 +91,25 @@ class Evolution:
         if (after := {**kept, **now}) != known:
             self._known[name] = after
             self._changed[PREFIX + name] = msgspec.json.encode(after)
-        return self._decided(shape, known, renamed, dropped)
+        aside = self._put_aside(shape)
+        step = self._decided(shape, known, renamed, dropped)
+        if not aside:
+            return step
+        return Step([*aside, *(step.alterations if step else ())], step.emptied if step else None)
+
+    def _put_aside(self, shape: Shape) -> list[Alteration]:
+        key = _aside_key(shape.source)
+        alterations: list[Alteration] = []
+        for column, to in self._aside.get(key, []):
+            what = f"its values are kept in {to}" if to else "the copy made anew replaces its values"
+            self._noted(
+                shape.source.full_name, f"column {column} could not take the source's new type: {what}"
+            )
+            alterations.append(RenameColumn(column, to) if to else DropColumn(column))
+        if alterations:
+            self._done.add(key)
+            self._changed[key] = b"[]"
+        return alterations
 
     def _decided(
         self, shape: Shape, known: Mapping[str, Known], renamed: Mapping[str, str], dropped: list[str]
@@ -93,8 +137,15 @@ class Evolution:
         return Step(alterations, replace(shape.target, columns=columns) if emptied else None)
 
     def learned(self) -> dict[str, bytes]:
+        for key in self._done:
+            self._aside.pop(key, None)
+        self._done = set()
         changed, self._changed = self._changed, {}
         return changed
+
+
+def _aside_key(table: Table) -> str:
+    return f"{ASIDE}{table.full_name}:{table.fingerprint}"
 
 
 def _number(known: Mapping[str, Known], name: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cdc.errors import TargetError
 from cdc.events import READ, UNSENT, Cell, Chunk, Row
 from cdc.fold import Keyed, Keyless
 from cdc.merge import Folding, Merge, Step
@@ -15,7 +16,8 @@ from cdc.modes.append import Append
 from cdc.modes.copies import Copies
 from cdc.modes.evolution import Evolution
 from cdc.modes.history import TRUE, History, retired
-from cdc.modes.names import Taken, folded, rules_of, target_name
+from cdc.modes.names import DEAD_LETTERS, Taken, folded, rules_of, target_name
+from cdc.modes.parking import LeftOut, Parking
 from cdc.modes.rows import OurKeyless, SoftKeyed, Stamped
 from cdc.modes.shape import NOW, POSITION, Shape, shape
 from cdc.modes.stamp import Stamp
@@ -34,12 +36,14 @@ class Modes:
         controls: Mapping[str, bytes],
         clock: Callable[[], int],
         noted: Callable[[str, str], None] = lambda _table, _note: None,
+        parked: Callable[[str, str], None] = lambda _table, _reason: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._shapes: dict[str, Shape] = {}
         self._taken = Taken()
         self.copies = Copies(controls)
+        self.parking = Parking(controls, parked)
         self._evolution = Evolution(controls, lambda name: folded(name, settings.case), noted)
 
     def shape(self, table: Table) -> Shape:
@@ -64,6 +68,8 @@ class Modes:
         return tuple([replace(column, name=folded(column.name, case)) for column in table.columns])
 
     def folding(self, table: Table) -> Folding:
+        if self.parking.is_parked(table.full_name) or not self._can_be(table):
+            return LeftOut(table)
         made = self.shape(table)
         if made.rules.mode == "upsert" and not made.stamped:
             return Keyed(table, made.target) if table.key else Keyless(table, made.target)
@@ -76,13 +82,43 @@ class Modes:
             return OurKeyless(made, stamp)
         return SoftKeyed(made, stamp) if made.rules.mode == "soft_delete" else Stamped(made, stamp)
 
+    def _can_be(self, table: Table) -> bool:
+        """Can the table be kept by its rules? One that cannot is parked, unless the rules say to stop."""
+        try:
+            self.shape(table)
+        except TargetError as error:
+            if rules_of(self._settings, table.full_name).refused == "stop":
+                raise
+            reason = f"{error.what}: {error.why}" if error.why else error.what
+            self.parking.park(table.full_name, f"{reason} ({error.hint})" if error.hint else reason, "")
+            return False
+        return True
+
     def step(self, merge: Merge) -> Step | None:
+        if merge.table.name == DEAD_LETTERS:
+            return None
         return self._evolution.step(self.shape(merge.source))
 
+    def put_aside(self, table: Table, column: str, *, drop: bool) -> bool:
+        """Before the next rows of this shape, take a column of the target out of the way; False if that has been tried."""
+        return self._evolution.put_aside(table, column, drop=drop)
+
+    def redo(self, controls: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """All since the last commit, which left these control records, is taken back and will be done again.
+
+        Returns what was decided meanwhile, as control records, for whoever will not do it again by itself.
+        """
+        self._evolution.redo(controls)
+        return {**self.parking.pending(), **self._evolution.pending()}
+
     def learned(self) -> Mapping[str, bytes]:
-        return {**self.copies.learned(), **self._evolution.learned()}
+        return {**self.copies.learned(), **self._evolution.learned(), **self.parking.learned()}
 
     def chunk(self, chunk: Chunk) -> list[Merge]:
+        if chunk.first:
+            self.parking.end(chunk.table.full_name)
+        if self.parking.is_parked(chunk.table.full_name) or not self._can_be(chunk.table):
+            return []
         made = self.shape(chunk.table)
         stamp = Stamp(made.stamped, self._clock())
         stamped = stamp.copied(chunk.position.commit_lsn, READ)

@@ -9,14 +9,16 @@ import pytest
 
 from cdc.applying import apply
 from cdc.config import WarehouseSettings
-from cdc.events import Event
+from cdc.dead_letters import letters, letters_table, without_refused
+from cdc.events import Event, Row
 from cdc.fold import fold
 from cdc.interfaces import Warehouse
+from cdc.merge import Merge, Patch
 from cdc.modes.settings import Metadata, Mode
 from cdc.modes.shaping import Modes
-from cdc.schema import Table
+from cdc.schema import Column, Table
 from cdc.testing.histories import FULL_KEY, NO_KEY, ONE_KEY, TWO_KEYS, Truth, history, steps
-from cdc.testing.targets import Target, checkpoint, sorted_rows
+from cdc.testing.targets import ID, Target, checkpoint, expect, put, row, sorted_rows
 
 METADATA: list[Metadata] = ["op", "commit_lsn", "commit_ts", "synced_at"]
 MODES: tuple[Mode, ...] = ("upsert", "soft_delete", "history", "append")
@@ -35,6 +37,32 @@ def apply_all(warehouse: Warehouse, modes: Modes, events: Sequence[Event]) -> No
 
 class ModesContract:
     """Everything that a mode needs is in the rest of the contract; here is the proof that it is enough."""
+
+    def test_rows_that_are_refused_are_found_among_others(self, target: Target) -> None:
+        if target.refused is None:
+            pytest.skip("this target refuses no value")
+        kind, value = target.refused
+        table = Table("public", "strict", (ID, Column("v", kind)), primary_key=(0,), identity=(0,))
+        warehouse = target.open()
+        put(warehouse, Merge(table, upserts=[row(str(n), None) for n in range(5)]))
+        upserts: list[Row] = [(b"%d" % n, value if n in (13, 17) else None) for n in range(10, 20)]
+        patches = [Patch((b"3", value), (b"3",)), Patch((b"4", None), (b"4",))]
+        merge = Merge(table, upserts=upserts, patches=patches, deletes=[(b"0",)])
+        good, refused = without_refused(warehouse, merge)
+        assert sorted((key for (key, *_), _ in refused), key=repr) == [b"13", b"17", b"3"]
+        assert value.decode() not in "".join(str(error) for _, error in refused)
+        expect(target, warehouse, table, *[row(str(n), None) for n in range(5)])
+        put(warehouse, good, lsn=2)
+        expect(
+            target,
+            warehouse,
+            table,
+            *[row(str(n), None) for n in [*range(1, 5), *range(10, 20)] if n not in (13, 17)],
+        )
+        put(warehouse, letters(merge, refused, b"1", b"2024-01-01 00:00:00+00", "key"), lsn=3)
+        told = [letter[1] for letter in target.rows(warehouse, letters_table("public"))]
+        assert sorted(told, key=repr) == [b'{"id": "13"}', b'{"id": "17"}', b'{"id": "3"}']
+        warehouse.close()
 
     @pytest.mark.parametrize(("mode", "table"), CASES, ids=lambda case: getattr(case, "name", case))
     def test_a_mode_tells_the_truth(self, target: Target, mode: Mode, table: Table) -> None:

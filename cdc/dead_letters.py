@@ -1,0 +1,144 @@
+"""Rows that a warehouse refuses: found by halves, taken out of their merge, and told in the table `_cdc_dead_letters`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from cdc.errors import ValueRefused
+from cdc.events import UNSENT, Row
+from cdc.interfaces import Warehouse
+from cdc.merge import Merge, Patch
+from cdc.modes.names import DEAD_LETTERS
+from cdc.modes.settings import RowData
+from cdc.modes.stamp import TEXT, TIME
+from cdc.schema import Column, Table
+from cdc.wire.csv_rows import read_rows
+
+MOST = 1000  # rows of one merge: where more are refused, it is no matter of rows
+COLUMNS = tuple(
+    Column(name, TIME if name == "at" else TEXT, nullable=name not in ("table", "key", "position"))
+    for name in ("table", "key", "position", "reason", "row", "at")
+)
+
+Part: TypeAlias = tuple[str, Any]
+"""A field of `Merge`, and one entry of it."""
+
+
+class TooMany(Exception):
+    """More rows are refused than could be told one by one."""
+
+
+def letters_table(schema: str) -> Table:
+    return Table(schema, DEAD_LETTERS, COLUMNS, primary_key=(0, 1, 2), identity=(0, 1, 2))
+
+
+def without_refused(warehouse: Warehouse, merge: Merge) -> tuple[Merge, list[tuple[Row, ValueRefused]]]:
+    """The merge without what the warehouse refuses, and the rows that those are, each with its error.
+
+    Tries parts of the merge on the warehouse, which has rolled back to its last commit before and afterwards. Raises TooMany.
+    """
+    parts = list(_parts(merge))
+    rest = replace(merge, upserts=[], patches=[], deletes=[], inserts=[], removals={}, chunk=None, take=None)
+
+    def try_(some: Sequence[Part]) -> ValueRefused | None:
+        try:
+            warehouse.evolve(merge.table)
+            warehouse.apply(_joined(replace(rest, truncate=False, retire=None), some))
+        except ValueRefused as error:
+            return error
+        finally:
+            warehouse.rollback()
+        return None
+
+    refused = dict(_refused(parts, try_))
+    good = [part for index, part in enumerate(parts) if index not in refused]
+    return _joined(rest, good), [(_row(parts[index]), error) for index, error in refused.items()]
+
+
+def _parts(merge: Merge) -> Iterator[Part]:
+    chunk = read_rows(merge.chunk.csv) if merge.chunk else ()
+    yield from (("upserts" if merge.table.key else "inserts", row) for row in chunk)
+    for name in ("upserts", "patches", "deletes", "inserts"):
+        yield from ((name, each) for each in getattr(merge, name))
+    yield from (("removals", each) for each in merge.removals.items())
+
+
+def _joined(merge: Merge, parts: Sequence[Part]) -> Merge:
+    fields: dict[str, Any] = {"upserts": [], "patches": [], "deletes": [], "inserts": [], "removals": {}}
+    for name, value in parts:
+        if name == "removals":
+            fields[name][value[0]] = value[1]
+        else:
+            fields[name].append(value)
+    return replace(merge, **fields)
+
+
+def _refused(
+    parts: Sequence[Part], try_: Callable[[Sequence[Part]], ValueRefused | None]
+) -> Iterator[tuple[int, ValueRefused]]:
+    """The numbers of refused parts: of a half that is refused, the halves are tried."""
+    found = 0
+    halves = [(0, len(parts))]
+    while halves:
+        start, end = halves.pop()
+        error = try_(parts[start:end]) if start < end else None
+        if error is None:
+            continue
+        if end - start == 1:
+            found += 1
+            if found > MOST:
+                raise TooMany
+            yield start, error
+            continue
+        middle = (start + end) // 2
+        halves += [(start, middle), (middle, end)]
+
+
+def _row(part: Part) -> Row:
+    name, value = part
+    if isinstance(value, Patch):
+        return value.row
+    row: Row = value[0] if name == "removals" else value
+    return row
+
+
+def letters(
+    merge: Merge, refused: Sequence[tuple[Row, ValueRefused]], position: bytes, at: bytes, data: RowData
+) -> Merge:
+    """What is told of these rows of a merge; never more of their values than `data` allows."""
+    table = letters_table(merge.table.schema)
+    rows = {}
+    for row, error in refused:
+        key = _key(merge, row, hidden=data == "none")
+        told = _told(merge.table, row) if data == "row" else None
+        reason = f"{error.where}: {error.what}" if error.where else error.what
+        name = merge.source.full_name.encode()
+        rows[key] = (name, key, position, reason.encode(), told, at)
+    return Merge(table, upserts=list(rows.values()))
+
+
+def _key(merge: Merge, row: Row, *, hidden: bool) -> bytes:
+    """The source's key as JSON; a digest, where there is none or it must not be told."""
+    key = merge.source.key
+    cells = row if not key or len(row) <= max(key) else [row[index] for index in key]
+    if hidden or not key:
+        return b"md5:" + hashlib.md5(repr(tuple(cells)).encode(), usedforsecurity=False).hexdigest().encode()
+    names = [merge.source.columns[index].name for index in key]
+    return _json(dict(zip(names, cells, strict=False)))
+
+
+def _told(table: Table, row: Row) -> bytes:
+    sent = zip(table.column_names, row, strict=False)
+    return _json({name: cell for name, cell in sent if cell is not UNSENT})
+
+
+def _json(cells: dict[str, Any]) -> bytes:
+    texts = {
+        name: cell.decode(errors="replace") if isinstance(cell, bytes) else None
+        for name, cell in cells.items()
+    }
+    return json.dumps(texts, ensure_ascii=False).encode()

@@ -1,0 +1,86 @@
+"""Values and columns that the target refuses, on a running line: set aside, told, and mended by a copy."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from cdc.errors import ValueRefused
+from tests.fixtures.line import Replica, Running, eventually
+
+SETUP = """
+    create table t (id int primary key, v numeric(5, 2)); insert into t values (1, 1), (2, 2);
+    create table other (id int primary key); insert into other values (1);
+"""
+
+
+def state(running: Running, table: str = "public.t") -> str:
+    found = running.table(table)
+    return found.state if found else ""
+
+
+def test_a_table_is_parked_over_restarts_and_the_others_go_on(replica: Replica) -> None:
+    db = replica.database
+    db.execute(SETUP)
+    with replica.running() as running:
+        running.wait_live()
+        db.execute("insert into t values (3, 'NaN'); insert into other values (2)")
+        eventually(lambda: running.errors or state(running) == "parked")
+    with replica.running() as running:
+        running.wait_live()
+        db.execute("insert into t values (4, 4); insert into other values (3)")
+        table = running.table("public.t")
+        assert table
+        assert (table.state, table.mend) == ("parked", "`cdc resync public.t` copies it anew")
+        assert "local: public.t.v: 1 value cannot be kept as DECIMAL(5,2) unaltered" in table.reason
+        assert "NaN" in table.reason  # its kind, no value
+        [told] = [each for each in running.daemon.verify().tables if each.table == "public.t"]
+        assert "the table is parked" in told.problem
+    replica.assert_equal("public.other")
+    assert replica.target_rows("public.t").total() == 2
+
+
+def test_a_parked_table_that_is_written_anew_in_the_source_mends_itself(replica: Replica) -> None:
+    """Its type changes to one that the target's column cannot become: the copy that follows replaces the column."""
+    db = replica.database
+    db.execute(SETUP)
+    with replica.running() as running:
+        running.wait_live()
+        db.execute(
+            "alter table t alter v type uuid using gen_random_uuid(); update t set id = 5 where id = 2"
+        )
+        eventually(lambda: running.errors or running.daemon.verify().equal)
+    replica.assert_equal()
+
+
+def test_a_row_is_parked_and_counted(replica: Replica) -> None:
+    db = replica.database
+    db.execute(SETUP)
+    replica.settings["warehouses.local"]["refused"] = "park_row"
+    with replica.running() as running:
+        running.wait_live()
+        db.execute("insert into t values (3, 'NaN'), (4, 4); insert into other values (2)")
+        eventually(lambda: running.errors or running.daemon.status().warehouses[0].dead_letters == 1)
+        [note] = [each for each in running.daemon.status().notes if each.kind == "dead_letter"]
+        assert (note.table, note.warehouse) == ("public.t", "local")
+    replica.catch_up()
+    with duckdb.connect(str(replica.target), read_only=True) as connection:
+        found = connection.execute(
+            'select "table", key, reason, row from public._cdc_dead_letters'
+        ).fetchall()
+    assert found == [
+        ("public.t", '{"id": "3"}', "public.t.v: 1 value cannot be kept as DECIMAL(5,2) unaltered", None)
+    ]
+    [(lacking, extra)] = replica.differences().values()
+    assert list(lacking) == [("3", "NaN")]
+    assert not extra
+
+
+def test_stop_stops(replica: Replica) -> None:
+    db = replica.database
+    db.execute(SETUP)
+    replica.settings["warehouses.local"]["refused"] = "stop"
+    with pytest.raises(ValueRefused), replica.running() as running:  # noqa: PT012  at the end of the line
+        running.wait_live()
+        db.execute("insert into t values (3, 'NaN')")
+        eventually(lambda: running.errors)
