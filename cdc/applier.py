@@ -18,7 +18,9 @@ from cdc.merge import Key, Merge, Shaping
 from cdc.progress import Ahead
 from cdc.refusals import Refusals
 from cdc.schema import Table
+from cdc.shadows import Shadows
 
+NO_SHADOWS = Shadows({})
 Observe = Callable[[Batch, Sequence[Merge]], None]
 
 
@@ -44,12 +46,13 @@ def run_applier(
     state = warehouse.state()
     subscriber.seek(state.marks)
     ahead = Ahead(state.controls, always=always_ahead)
+    shadows = Shadows(state.controls)
     pending = inside = False
     while running():
         batch = subscriber.receive(timeout=0.5)
         if batch is None:
             continue
-        merges = apply_batch(warehouse, batch, lookup, ahead, shaping, refusals, whole=not inside)
+        merges = apply_batch(warehouse, batch, lookup, ahead, shaping, refusals, shadows, whole=not inside)
         inside = batch.checkpoint is None
         pending = pending or bool(merges)
         if batch.checkpoint is not None:
@@ -57,6 +60,7 @@ def run_applier(
                 warehouse.commit(_with(batch.checkpoint, shaping.learned()))
             pending = False
             ahead.learn(batch.checkpoint.controls)
+            shadows.learn(batch.checkpoint.controls)
             subscriber.commit(batch)
         applied(batch, merges)
         del batch, merges  # before waiting for the next one: two batches in memory would be one too many
@@ -69,6 +73,7 @@ def apply_batch(
     ahead: Ahead,
     shaping: Shaping = PLAIN,
     refusals: Refusals | None = None,
+    shadows: Shadows = NO_SHADOWS,
     *,
     whole: bool = True,
 ) -> Sequence[Merge]:
@@ -85,10 +90,13 @@ def apply_batch(
         try:
             for merge in todo:
                 if step := shaping.step(merge):
-                    warehouse.alter(merge.table, step.alterations)
+                    for table in shadows.beside(merge):
+                        warehouse.alter(table, step.alterations)
                     if step.emptied is not None:
                         warehouse.evolve(step.emptied)
-                apply(warehouse, merge, find, ahead=ahead.covers(merge.source.full_name, begun))
+                is_ahead = ahead.covers(merge.source.full_name, begun)
+                for each in shadows.spread(merge, shaping):
+                    apply(warehouse, each, find, ahead=is_ahead)
             return merges
         except (ValueRefused, ColumnRefused) as error:
             if refusals is None:

@@ -16,8 +16,15 @@ from cdc.errors import EXIT_FAILED, EXIT_TRY_AGAIN, CdcError, ConfigError
 from cdc.status import Status
 
 STATUS_SECONDS = 5.0
+SNAPSHOT_SECONDS = 90.0  # the daemon takes a request up between two transactions
 VERIFY_SECONDS = 24 * 3600.0
 ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class SnapshotAnswer(msgspec.Struct):
+    """The tables that a request for copies names."""
+
+    tables: list[str]
 
 
 class ErrorBody(msgspec.Struct):
@@ -70,6 +77,15 @@ def ask_verify(config: Config, tables: Sequence[str]) -> bytes:
     if answer is None:
         raise _try_again(config.http.listen, "the daemon has just ended")
     return answer
+
+
+def ask_snapshot(config: Config, request: msgspec.Struct) -> list[str]:
+    """Have the daemon copy tables; their names. To be called when `ask_status` has found it."""
+    body = msgspec.json.encode(request)
+    answer = _request(config.http.listen, "POST", "/snapshot", body, SNAPSHOT_SECONDS)
+    if answer is None:
+        raise _try_again(config.http.listen, "the daemon has just ended")
+    return msgspec.json.decode(answer, type=SnapshotAnswer).tables
 
 
 def parse_address(listen: str) -> tuple[str, int]:

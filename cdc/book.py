@@ -23,7 +23,7 @@ from cdc.lsn import Lsn, Position, format_lsn
 from cdc.merge import Merge
 from cdc.meters import Meters
 from cdc.pen import Pen, Received
-from cdc.source.snapshot import CopyObserver
+from cdc.source.copy_observer import CopyObserver
 from cdc.status import Note, SourceStatus, Status, TableStatus
 from cdc.tables import advance
 
@@ -153,6 +153,7 @@ class Book(CopyObserver):
             status.state = advance(status.state, "copy_started")
             status.reason = status.mend = ""
             status.rows_estimated = estimate
+            status.reason = status.mend = ""
 
     def copy_moved(self, table: str, rows: int) -> None:
         self._tables[table].rows_copied = rows
@@ -167,6 +168,7 @@ class Book(CopyObserver):
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "resync")
+            status.reason = status.mend = ""
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:

@@ -20,7 +20,8 @@ from cdc.commands.drop import drop
 from cdc.commands.health import health
 from cdc.commands.init import init
 from cdc.commands.options import ConfigFile
-from cdc.commands.run import apply, read, run, snapshot
+from cdc.commands.run import apply, read, run
+from cdc.commands.snapshot import resync, snapshot
 from cdc.commands.status import lag, status
 from cdc.commands.verify import verify
 from cdc.errors import CdcError
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="New here? `cdc demo` shows everything on a database of its own; then: cdc init, cdc check, cdc run.",
 )
-COMMANDS = (demo, init, check, run, read, apply, snapshot, status, lag, health, verify, drop, config)
+COMMANDS = (demo, init, check, run, read, apply, snapshot, resync, status, lag, health, verify, drop, config)
 for command in COMMANDS:
     app.command()(command)
 

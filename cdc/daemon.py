@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from cdc.book import Book
 from cdc.config import Config
+from cdc.copy_request import CopyRequest
 from cdc.errors import CdcError, SlotInUse
 from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
@@ -38,10 +39,17 @@ class Daemon:
     """One daemon over a configuration. `run` blocks; everything else may be called by other threads meanwhile.
 
     `until` ends `run` by itself: `copied`, when every captured table is in the warehouses; `caught_up`, when in addition all
-    that was committed in the source at the start is.
+    that was committed in the source at the start is. `request` says which tables are copied, if not all.
     """
 
-    def __init__(self, config: Config, until: Until = "stopped", parts: Parts = ALL) -> None:
+    def __init__(
+        self,
+        config: Config,
+        until: Until = "stopped",
+        parts: Parts = ALL,
+        request: CopyRequest | None = None,
+    ) -> None:
+        self._request = request
         self.config = config
         self.book = Book(_here(config, parts))
         self._slot = SlotWatch(config.source)
@@ -111,6 +119,10 @@ class Daemon:
         """The last hour, the oldest first."""
         return self.watch.samples()
 
+    def snapshot(self, request: CopyRequest) -> list[str]:
+        """Have tables copied while the line goes on; gives those that the request names. Raises CdcError."""
+        return self.line().copy(request)
+
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError.
 
@@ -124,7 +136,8 @@ class Daemon:
 
     def _attempt(self, stop: threading.Event) -> None:
         self._begun = time.monotonic()
-        line = self._line = Line(self.config, self.book, self._until, self._parts)
+        first = not self._streamed
+        line = self._line = Line(self.config, self.book, self._until, self._parts, self._request, first=first)
         try:
             line.run(stop)
         finally:

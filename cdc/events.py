@@ -102,7 +102,8 @@ class Chunk(msgspec.Struct, frozen=True):
     field, an empty string is `""`. `rows` counts them. `control` is the snapshot's progress once this chunk is durable
     (see `Control`). `first` and `last` mark the ends of the table's snapshot; the first empties the target's table before.
     `final`: with it the whole snapshot ends, as far as can be known. `fresh`: no row that the target has by now has a key of
-    these: they need only be added.
+    these: they need only be added. `shadow`: they are gathered beside the table, and with the last the table's own are
+    replaced by them (see `cdc.shadows`).
     """
 
     table: Table
@@ -114,6 +115,7 @@ class Chunk(msgspec.Struct, frozen=True):
     last: bool = False
     final: bool = False
     fresh: bool = False
+    shadow: bool = False
 
 
 class Control(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ import msgspec
 from cdc.appliers import Appliers
 from cdc.book import Book
 from cdc.config import MEMORY, Config
+from cdc.copy_request import CopyRequest
 from cdc.ends import EmbeddedEnds, Ends
 from cdc.errors import CdcError, ConfigError, Stopped
 from cdc.interfaces import View
@@ -50,7 +51,18 @@ ALL = Parts()
 class Line:
     """One attempt. `run` may be called once; the rest by any thread, while it runs."""
 
-    def __init__(self, config: Config, book: Book, until: Until = "stopped", parts: Parts = ALL) -> None:
+    def __init__(
+        self,
+        config: Config,
+        book: Book,
+        until: Until = "stopped",
+        parts: Parts = ALL,
+        request: CopyRequest | None = None,
+        *,
+        first: bool = True,
+    ) -> None:
+        self._request = request
+        self._first = first
         self._config = config
         self._book = book
         self._until = until
@@ -86,7 +98,9 @@ class Line:
         capture = opened.enter_context(Capture(self._config.source))
         reading = publisher = None
         if self._parts.reader:
-            reading = self._reading = Reading(self._config, self._book, capture, self._until, stop)
+            reading = self._reading = Reading(
+                self._config, self._book, capture, self._until, stop, self._request, first=self._first
+            )
             publisher = reading.prepare(ends)
         appliers.start(opened, ends, capture, self._applier_failed)
         opened.callback(ends.close)
@@ -116,6 +130,12 @@ class Line:
         self._ends.failed(error)
         if self._reading is not None:
             self._reading.end()
+
+    def copy(self, request: CopyRequest) -> list[str]:
+        """Have tables copied; gives those that the request names. Raises CdcError."""
+        if self._reading is None or not self.streaming.is_set():
+            raise CdcError("the stream is not running", hint="see `cdc status`")
+        return self._reading.copy(request)
 
     def meet(self, ask: Callable[[], Lsn], timeout: float) -> Mapping[str, View]:
         """Stand still while `ask` gives an LSN, then each warehouse with exactly the transactions that commit below it.

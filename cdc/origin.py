@@ -30,6 +30,15 @@ class Origin(msgspec.Struct, frozen=True):
         """The name of the stream in checkpoints: marks of one server mean nothing to another."""
         return f"{self.system_identifier}/{self.database}"
 
+    def is_of(self, controls: Mapping[str, bytes]) -> bool:
+        """Do these records tell of this database?"""
+        value = controls.get(ORIGIN)
+        record = msgspec.json.decode(value, type=_Record) if value else None
+        return record is None or (record.system_identifier, record.database) == (
+            self.system_identifier,
+            self.database,
+        )
+
     def confirming(self, lsn: Lsn, unseen: Iterable[int] = ()) -> Control:
         """To be made durable before `lsn` is confirmed.
 

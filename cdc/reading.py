@@ -11,17 +11,20 @@ import structlog
 
 from cdc.book import Book
 from cdc.config import Config
+from cdc.copy_plan import CopyPlan
+from cdc.copy_request import CopyRequest
 from cdc.ends import Ends
+from cdc.errors import SlotLost
 from cdc.interfaces import Publisher
 from cdc.lsn import Lsn, format_lsn
 from cdc.meters import measure_flushes
 from cdc.origin import check_origin, recorded, unseen
-from cdc.progress import Progress, copied, decode_progress, encode_progress
+from cdc.progress import Progress, encode_progress
 from cdc.reader import Finish, Job, Pulse, Reader
 from cdc.source.capture import Capture
 from cdc.source.publication import TableName
+from cdc.source.recopy import Discovery, Recopy
 from cdc.source.shape_watch import ShapeWatch
-from cdc.source.shown import ShownAlready
 from cdc.source.slot import SlotInfo
 from cdc.source.snapshot import SnapshotJob
 from cdc.source.stream import Stream
@@ -29,6 +32,7 @@ from cdc.source.stream import Stream
 log = structlog.get_logger()
 
 Until = Literal["stopped", "copied", "caught_up"]
+REQUEST_SECONDS = 60.0  # that a request may wait for the end of a transaction
 GRACE = 10.0  # seconds that a clean end may wait for a transport that takes nothing
 
 
@@ -36,13 +40,25 @@ class Reading:
     """One attempt. `submit` may be called by any thread while it runs."""
 
     def __init__(
-        self, config: Config, book: Book, capture: Capture, until: Until, stop: threading.Event
+        self,
+        config: Config,
+        book: Book,
+        capture: Capture,
+        until: Until,
+        stop: threading.Event,
+        request: CopyRequest | None = None,
+        *,
+        first: bool = True,
     ) -> None:
         self._config = config
         self._book = book
         self._capture = capture
         self._until = until
         self._stop = stop
+        self._request = request
+        self._first = first  # of the attempts
+        self._lost = False  # the slot was: nothing that was copied is of use
+        self._snapshot: SnapshotJob | None = None
         self._reader: Reader | None = None
         self._stream: Stream | None = None
         self._slot: SlotInfo | None = None
@@ -52,18 +68,47 @@ class Reading:
         assert self._reader is not None
         self._reader.submit(job)
 
+    def copy(self, request: CopyRequest) -> list[str]:
+        """Have tables copied; gives those that the request names. Raises CdcError."""
+        assert self._snapshot is not None
+        job = Recopy(request, self._capture, self._snapshot, self._book.copied_again)
+        self.submit(job)
+        return job.wait(REQUEST_SECONDS)
+
     def end(self) -> None:
         """End the stream after the events at hand."""
         if self._stream is not None:
             self._stream.stop()
 
     def prepare(self, ends: Ends) -> Publisher:
-        """Have a slot that goes on from where the transport's control records say. Raises SlotLost, else."""
-        slot = self._slot = self._capture.ensure()
-        publisher = measure_flushes(ends.publisher(self._capture.origin), self._book.meters)
+        """Have a slot that goes on from where the transport's control records say. Raises SlotLost, else.
+
+        In the mode when_needed a lost slot is made anew, and whatever was copied is to be copied again.
+        """
+        capture = self._capture
+        needed = self._config.snapshot.mode == "when_needed"
+        try:
+            slot = capture.ensure()
+        except SlotLost as error:
+            if not needed:
+                raise
+            slot = self._renew(error)
+        self._slot = slot
+        publisher = measure_flushes(ends.publisher(capture.origin), self._book.meters)
         for controls in ends.known():
-            check_origin(controls, self._capture.origin, slot.confirmed_lsn, created=slot.created)
+            try:
+                check_origin(controls, capture.origin, slot.confirmed_lsn, created=slot.created or self._lost)
+            except SlotLost as error:
+                if not needed or not capture.origin.is_of(controls):
+                    raise
+                self._lost = True
+                log.warning("copied_anew", why=str(error))
         return publisher
+
+    def _renew(self, error: SlotLost) -> SlotInfo:
+        self._lost = True
+        log.warning("slot_made_anew", why=str(error))
+        return self._capture.renew()
 
     def open(self, opened: ExitStack, ends: Ends, publisher: Publisher) -> None:
         """Begin to stream, with all that is to be done in line."""
@@ -84,11 +129,12 @@ class Reading:
         )
         for controls in known:
             reader.xids |= unseen(controls)
+        snapshot = self._snapshot = self._copying(reader, progress, ends.copies_begin_after(capture))
         # The record may be ahead of the slot: the confirmation that it was written for may still be on its way.
         confirmed = max([slot.confirmed_lsn, *map(recorded, known)])
         publisher.publish(capture.origin.confirming(confirmed, reader.xids))
-        snapshot = self._copying(reader, progress, ends.copies_begin_after(capture))
         opened.callback(snapshot.close)
+        publisher.flush()  # what is to be copied anew is known as such, whatever happens now
         reader.skips.append(snapshot)
         reader.submit(snapshot)
         if interval := self._config.format.heartbeat_interval_ms:
@@ -97,6 +143,8 @@ class Reading:
         if self._until != "stopped":
             lsn = capture.current_lsn() if self._until == "caught_up" else 0
             reader.submit(Finish(lambda: watch.settled and snapshot.complete, lsn, stream.stop))
+        else:
+            reader.submit(Discovery(capture, self._found, self._config.snapshot.discover_interval))
         opened.enter_context(_stopping(self._stop, stream, ends.close))
         log.info("streaming", slot=slot.name, confirmed_lsn=format_lsn(slot.confirmed_lsn))
 
@@ -126,36 +174,26 @@ class Reading:
         return watch
 
     def _copying(self, reader: Reader, controls: Mapping[str, bytes], not_before: Lsn) -> SnapshotJob:
-        """The job that copies what is not yet copied.
-
-        Of a table whose changes go by meanwhile, no warehouse may keep a record of its copy: neither of one that is not captured
-        any more, nor of one that is copied again because another warehouse lacks it.
-        """
-        capture = self._capture
-        copy = self._config.snapshot.mode != "no_data"
-        todo = {}
-        for name in copied(controls).difference(map(str, capture.oids)):
-            reader.publisher.publish(encode_progress(name, Progress()))
-        for table, oid in capture.oids.items():
-            progress = decode_progress(controls, str(table))
-            if not progress.is_of(oid):
-                log.info("table_made_anew", table=str(table))
-                progress = Progress()
-            self._book.captured(str(table), copied=progress.done or not copy, rows=progress.rows)
-            if progress.shown:
-                reader.skips.append(ShownAlready(str(table), progress))
-            if copy and not progress.done:
-                todo[table] = progress
-                if not progress.begun:
-                    reader.publisher.publish(encode_progress(str(table), Progress()))
+        """The job that copies what is not yet copied."""
+        plan = CopyPlan(self._config.snapshot.mode, self._request, lost=self._lost, first=self._first)
+        plan.make(self._capture.oids, controls, reader, self._book)
         return SnapshotJob(
-            capture,
-            todo,
+            self._capture,
+            plan.todo,
             settings=self._config.snapshot,
             observer=self._book,
+            known=plan.known,
+            left_out=plan.left_out,
             not_before=not_before,
             stopping=self._stop.is_set,
         )
+
+    def _found(self, table: TableName) -> None:
+        """A table that was not there before."""
+        copy = self._config.snapshot.mode != "no_data"
+        self._book.captured(str(table), copied=not copy, rows=0)
+        if copy and self._snapshot is not None:
+            self._snapshot.add(table, Progress())
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class Table:
     catalog: tuple[int, ...] = ()
     stands_for: str = ""
 
-    @property
+    @cached_property
     def shadow(self) -> Table:
         """A table beside this one that gathers its rows anew (see `cdc.merge.Merge.take`)."""
         digest = hashlib.blake2b(self.full_name.encode(), digest_size=6).hexdigest()

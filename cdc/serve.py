@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 import structlog
@@ -19,7 +19,8 @@ from cheroot import wsgi
 from prometheus_client import CollectorRegistry
 
 from cdc import metrics, page
-from cdc.ask import error_body, parse_address
+from cdc.ask import SnapshotAnswer, error_body, parse_address
+from cdc.copy_request import CopyRequest
 from cdc.errors import EXIT_TRY_AGAIN, CdcError
 from cdc.status import Sample, Status, lag_of
 
@@ -32,6 +33,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 
 Answer = tuple[str, str, bytes]  # status line, content type, body
 Environ = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Asked(Protocol):
@@ -44,6 +46,7 @@ class Asked(Protocol):
     def status(self) -> Status: ...
     def history(self) -> list[Sample]: ...
     def verify(self, tables: list[str]) -> msgspec.Struct: ...
+    def snapshot(self, request: CopyRequest) -> list[str]: ...
 
 
 class VerifyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -118,6 +121,7 @@ class App:
             "/history": {"GET": self._history},
             "/metrics": {"GET": self._expose},
             "/verify": {"POST": self._verify},
+            "/snapshot": {"POST": self._snapshot},
         }
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -144,6 +148,9 @@ class App:
             return "405 Method Not Allowed", TEXT, f"only {', '.join(methods)}\n".encode()
         try:
             return handle(environ)
+        except _Refused as refused:
+            answer: Answer = refused.args[0]
+            return answer
         except CdcError as error:
             status = (
                 "503 Service Unavailable"
@@ -182,18 +189,30 @@ class App:
         return "200 OK", metrics.CONTENT_TYPE, self._metrics()
 
     def _verify(self, environ: Environ) -> Answer:
-        if environ.get("CONTENT_TYPE", "").partition(";")[0] != JSON:  # which no foreign web page can send
-            return "415 Unsupported Media Type", TEXT, f"send {JSON}\n".encode()
-        try:
-            request = msgspec.json.decode(environ["wsgi.input"].read() or b"{}", type=VerifyRequest)
-        except msgspec.MsgspecError as error:
-            return "400 Bad Request", TEXT, f"{error}\n".encode()
+        request = _body(environ, VerifyRequest)
         if not self._verifying.acquire(blocking=False):
             return "409 Conflict", TEXT, b"another verify is running\n"
         try:
             return "200 OK", JSON, msgspec.json.encode(self._asked.verify(request.tables))
         finally:
             self._verifying.release()
+
+    def _snapshot(self, environ: Environ) -> Answer:
+        tables = self._asked.snapshot(_body(environ, CopyRequest))
+        return "200 OK", JSON, msgspec.json.encode(SnapshotAnswer(tables))
+
+
+class _Refused(Exception):
+    """A request that is not understood; its argument is the answer."""
+
+
+def _body(environ: Environ, kind: type[T]) -> T:
+    if environ.get("CONTENT_TYPE", "").partition(";")[0] != JSON:  # which no foreign web page can send
+        raise _Refused(("415 Unsupported Media Type", TEXT, f"send {JSON}\n".encode()))
+    try:
+        return msgspec.json.decode(environ["wsgi.input"].read() or b"{}", type=kind)
+    except msgspec.MsgspecError as error:
+        raise _Refused(("400 Bad Request", TEXT, f"{error}\n".encode())) from error
 
 
 def _try_address(host: str, port: int) -> None:

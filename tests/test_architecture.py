@@ -36,6 +36,8 @@ PURE = {
         "cdc.origin",
         "cdc.progress",
         "cdc.reshape",
+        "cdc.copy_request",
+        "cdc.shadows",
         "cdc.marks",
         "cdc.interfaces",
         "cdc.wire",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from cdc.daemon import Daemon
+    from cdc.status import Status
 
 
 class Background:
@@ -19,6 +20,10 @@ class Background:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="daemon", daemon=True)
+
+    def status(self) -> Status:
+        """What the daemon says of itself."""
+        return self.daemon.status()
 
     def wait(self, timeout: float) -> bool:
         """Whether it has ended, waiting for that for at most `timeout` seconds."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 import structlog
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from cdc.commands import screen
-from cdc.commands.background import Background
-from cdc.status import TableStatus
+from cdc.status import Status, TableStatus
 
 log = structlog.get_logger()
 
@@ -18,7 +18,16 @@ LOOK_SECONDS, IDLE_LOOK_SECONDS, LOG_SECONDS = 0.1, 1.0, 10.0
 UNCOPIED, COPIED = ("new", "copying"), ("catching_up", "live")
 
 
-def watch(running: Background) -> None:
+class Watched(Protocol):
+    """A daemon, here or elsewhere."""
+
+    def wait(self, timeout: float) -> bool:
+        """Is it over, at the latest after so many seconds?"""
+
+    def status(self) -> Status: ...
+
+
+def watch(running: Watched) -> None:
     """Show the snapshot until the daemon ends."""
     if screen.err.is_terminal:
         _watch_bars(running)
@@ -26,13 +35,13 @@ def watch(running: Background) -> None:
         _watch_lines(running)
 
 
-def _watch_bars(running: Background) -> None:
+def _watch_bars(running: Watched) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), _Rows(), _Rate(), _Left())
     with Progress(*columns, console=screen.err, refresh_per_second=8) as progress:
         bars = Bars(progress)
         while not running.wait(IDLE_LOOK_SECONDS if bars.idle else LOOK_SECONDS):
-            bars.update(running.daemon.status().tables)
-        bars.update(running.daemon.status().tables)
+            bars.update(running.status().tables)
+        bars.update(running.status().tables)
 
 
 class Bars:
@@ -96,11 +105,11 @@ class _Left(ProgressColumn):
         return Text("" if task.finished or left is None else f"{screen.seconds(left)} left", "cyan")
 
 
-def _watch_lines(running: Background) -> None:
+def _watch_lines(running: Watched) -> None:
     told: dict[str, str] = {}
     due = time.monotonic() + LOG_SECONDS
     while not running.wait(IDLE_LOOK_SECONDS):
-        tables = running.daemon.status().tables
+        tables = running.status().tables
         _tell_changes(tables, told)
         if time.monotonic() >= due:
             due += LOG_SECONDS
@@ -109,7 +118,7 @@ def _watch_lines(running: Background) -> None:
                     log.info(
                         "table.copying", table=table.name, rows=table.rows_copied, of=table.rows_estimated
                     )
-    _tell_changes(running.daemon.status().tables, told)
+    _tell_changes(running.status().tables, told)
 
 
 def _tell_changes(tables: list[TableStatus], told: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`cdc run` and `cdc snapshot`: the daemon in this process, with its HTTP answers, until it is told to stop."""
+"""`cdc run`, `cdc read` and `cdc apply`: the daemon in this process, with its HTTP answers, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import structlog
 import typer
 
 from cdc import __version__
-from cdc.commands import screen
 from cdc.commands.background import Background
 from cdc.commands.options import ConfigFile, settings
 from cdc.commands.progress import watch
@@ -17,6 +16,7 @@ from cdc.secret import hide_passwords
 from cdc.status import Status
 
 if TYPE_CHECKING:
+    from cdc.copy_request import CopyRequest
     from cdc.reading import Until
 
 log = structlog.get_logger()
@@ -42,24 +42,7 @@ def run(config_file: ConfigFile = None) -> None:
 
     Meanwhile `cdc status`, `cdc lag` and `cdc verify` ask it from another terminal.
     """
-    _serve(config_file, "stopped")
-
-
-def snapshot(config_file: ConfigFile = None) -> None:
-    """Copy the captured tables, and exit when they are in the warehouses.
-
-    The slot is left where the copy ends, so a later `cdc run` goes on from there and copies nothing twice.
-    An interrupted copy is taken up where it stopped.
-
-    Example:
-
-      cdc snapshot && cdc verify
-    """
-    status = _serve(config_file, "copied")
-    table = screen.table("table", "state", "rows", right=("rows",))
-    for each in status.tables:
-        table.add_row(each.name, screen.state(each.state), screen.count(each.rows_copied))
-    screen.show(table)
+    serve(config_file, "stopped")
 
 
 def read(config_file: ConfigFile = None) -> None:
@@ -71,7 +54,7 @@ def read(config_file: ConfigFile = None) -> None:
 
       cdc read
     """
-    _serve(config_file, "stopped", reader=True, warehouses=())
+    serve(config_file, "stopped", reader=True, warehouses=())
 
 
 def apply(warehouses: Warehouses = None, config_file: ConfigFile = None) -> None:
@@ -86,19 +69,25 @@ def apply(warehouses: Warehouses = None, config_file: ConfigFile = None) -> None
 
       CDC_HTTP__LISTEN=127.0.0.1:8086 cdc apply reporting
     """
-    _serve(config_file, "stopped", reader=False, warehouses=tuple(warehouses) if warehouses else None)
+    serve(config_file, "stopped", reader=False, warehouses=tuple(warehouses) if warehouses else None)
 
 
-def _serve(
-    config_file: ConfigFile, until: Until, *, reader: bool = True, warehouses: tuple[str, ...] | None = None
+def serve(
+    config_file: ConfigFile,
+    until: Until,
+    *,
+    reader: bool = True,
+    warehouses: tuple[str, ...] | None = None,
+    request: CopyRequest | None = None,
 ) -> Status:
+    """Run the daemon until it is told to stop, or `until` is met. Raises what ended it."""
     from cdc.daemon import Daemon
     from cdc.line import Parts
     from cdc.serve import HttpServer
     from cdc.source.connect import where
 
     config = settings(config_file)
-    daemon = Daemon(config, until=until, parts=Parts(reader, warehouses))
+    daemon = Daemon(config, until=until, parts=Parts(reader, warehouses), request=request)
     with stop_on_signals() as stop, HttpServer(config.http.listen, daemon) as server:
         targets = {name: each.kind for name, each in config.warehouses.items()}
         source = hide_passwords(where(config.source))

@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 
 from cdc.config import SourceSettings
-from cdc.errors import ConfigError, SourceUnavailable
+from cdc.errors import ConfigError, SourceError, SourceUnavailable
 from cdc.events import Row
 from cdc.fold import Key
 from cdc.interfaces import Lookup
@@ -31,7 +31,7 @@ from cdc.source.messages import RelationMessage, TypeMessage
 from cdc.source.plugins import plugin
 from cdc.source.publication import TableName
 from cdc.source.shape_watch import read_made
-from cdc.source.slot import SlotInfo, ensure_publication, ensure_slot, read_identity, read_position
+from cdc.source.slot import SlotInfo, drop_slot, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
 from cdc.source.visibility import Snapshot
 from cdc.source.writers import Writers
@@ -89,6 +89,37 @@ class Capture:
         identity = read_identity(connection, settings.slot)
         self.origin = Origin(identity.system_identifier, identity.database, settings.slot)
         return slot
+
+    def renew(self) -> SlotInfo:
+        """Drop a slot that is of no use any more, and have another."""
+        self._side.run(
+            "cannot drop the slot",
+            lambda connection: drop_slot(connection, self._settings, publication=False),
+        )
+        return msgspec.structs.replace(self.ensure(), created=True)
+
+    def discover(self) -> list[TableName]:
+        """Tables that the settings name and that were not there before, or were made anew; forgets those that are gone."""
+        found = self._side.run(
+            "cannot look for tables", lambda connection: self.catalog(connection).candidates(self._settings)
+        )
+        now = {each.table: each.oid for each in found if not each.reason_not}
+        for gone in [table for table in self.oids if table not in now]:
+            del self.oids[gone]
+        return [table for table, oid in now.items() if self.oids.get(table) != oid]
+
+    def include(self, table: TableName) -> None:
+        """Have the changes of a table streamed, which is to be copied from then on. Raises SourceError."""
+        self._side.run(f"cannot capture table {table}", lambda connection: self._include(connection, table))
+
+    def _include(self, connection: Connection, table: TableName) -> None:
+        if self._settings.plugin != "pgoutput":
+            why = "wal2json is told at the start which tables to stream"
+            raise SourceError(f"table {table} is new", why=why, hint="restart cdc")
+        ensure_publication(connection, self._settings, [table], wait=False)
+        row = connection.execute("select to_regclass(%s)::oid::bigint", [table.quoted]).fetchone()
+        if row and row[0] is not None:
+            self.oids[table] = row[0]
 
     def _refuse_unstreamed(self, connection: Connection) -> None:
         """wal2json leaves out what it cannot tell, with a line in the server's log: that would be lost in silence."""

@@ -18,6 +18,7 @@ from cdc.source.publication import TableName
 
 FIRST_ROWS = 20_000  # of a table's first chunk, by which it is seen how long rows take
 SHARE = 0.4  # of the longest pause that a chunk may take
+FEW_ROWS = 1000  # with fewer, a chunk is little but what it costs to begin one
 GROWTH = 4  # how much larger than the last one a chunk may be
 
 
@@ -62,7 +63,7 @@ class Copying:
         """From the time that a chunk took."""
         if chunk.seconds and rows >= self._rows // 2:
             fitting = int(rows * SHARE * self._settings.max_stream_pause / chunk.seconds)
-            self._rows = max(1, min(fitting, GROWTH * self._rows, self._settings.chunk_rows))
+            self._rows = min(max(fitting, FEW_ROWS), GROWTH * self._rows, self._settings.chunk_rows)
 
     def events(
         self, chunk: Chunk, pieces: Iterator[Piece], position: Position, *, final: bool
@@ -91,6 +92,7 @@ class Copying:
             yield ChunkEvent(
                 table, csv, rows, position, control,
                 first=first, last=last and done, final=final and last and done, fresh=self.fresh,
+                shadow=progress.shadow,
             )  # fmt: skip
             first = False
 

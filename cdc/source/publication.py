@@ -108,14 +108,14 @@ def actions_statement(name: str) -> str:
 
 
 def ensure_publication(
-    connection: Connection, settings: SourceSettings, tables: Sequence[tuple[str, str]]
+    connection: Connection, settings: SourceSettings, tables: Sequence[tuple[str, str]], *, wait: bool = True
 ) -> Publication:
     """Have a publication that covers these tables: create it, or adopt the one that is there and add what it
     lacks.
 
     Call it before the slot is made: changes are decoded with the publication as it was when they were
-    written. Returns when every transaction that wrote to an added table before is over, so that a snapshot
-    from now on misses nothing.
+    written. Returns when every transaction that wrote to an added table before is over (unless whoever calls will
+    `wait` for them itself), so that a snapshot from now on misses nothing.
     """
     name = settings.publication
     found = read_publication(connection, name)
@@ -123,7 +123,8 @@ def ensure_publication(
         _change(connection, settings, create_statement(name, tables), f"there is no publication {name!r}")
         connection.execute(f"comment on publication {quoted(name)} is '{MARK}'".encode())
         log.info("publication_created", publication=name, tables=len(tables))
-        wait_for_writers(connection, tables)
+        if wait:
+            wait_for_writers(connection, tables)
         return msgspec.structs.replace(_read(connection, name), created=True)
     partitioned = connection.execute(
         "select 1 from pg_class where relkind = 'p' and oid = any(%s::regclass[]) limit 1",
@@ -137,7 +138,8 @@ def ensure_publication(
         listed = ", ".join(map(str, added))
         _change(connection, settings, add_statement(name, added), f"publication {name!r} lacks {listed}")
         log.info("publication_extended", publication=name, tables=[str(table) for table in added])
-        wait_for_writers(connection, added)
+        if wait:
+            wait_for_writers(connection, added)
         found = _read(connection, name)
     if set(ACTIONS) - set(found.actions):
         log.warning(

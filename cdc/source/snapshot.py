@@ -11,7 +11,7 @@ A table that cannot be copied is set aside, and the others go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import structlog
 
@@ -24,6 +24,7 @@ from cdc.reader import Reader
 from cdc.source.capture import Capture
 from cdc.source.chunk import Chunk
 from cdc.source.copy_failures import AGAIN, judge
+from cdc.source.copy_observer import CopyObserver
 from cdc.source.copying import Copying
 from cdc.source.flight import Flight
 from cdc.source.publication import TableName
@@ -37,19 +38,12 @@ UNSEEN = "a committed transaction is not visible to other sessions yet: it waits
 UNSEEN_STANDBY = "the standby of [snapshot] dsn has not replayed all that the stream has given"
 
 
-class CopyObserver:
-    """Is told how a copy goes; override what matters."""
-
-    def copy_started(self, table: str, estimate: int | None) -> None: ...
-    def copy_moved(self, table: str, rows: int) -> None: ...
-    def copy_finished(self, table: str, until: Lsn) -> None: ...
-    def table_refused(self, table: str, reason: str, mend: str) -> None: ...
-
-
 class SnapshotJob:
     """Copies tables, several chunks at each step (a `cdc.reader.Job`, which stays: a table can be added at any time).
 
     Changes of tables that it has not begun are left out (it is a `cdc.reader.Skip`, too): their copies will show them.
+
+    `known` is the progress of those that are not to be copied now; of those `left_out`, changes are left out as well.
 
     Each goes on behind the last chunk of its durable progress. Nothing is copied before the stream has passed `not_before`,
     which is where the warehouses are: what they have applied already they do not apply again, so it must not be taken back
@@ -63,6 +57,8 @@ class SnapshotJob:
         *,
         settings: SnapshotSettings,
         observer: CopyObserver,
+        known: Mapping[TableName, Progress] = {},
+        left_out: Collection[TableName] = (),
         not_before: Lsn = 0,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
@@ -77,18 +73,29 @@ class SnapshotJob:
         self._unseen_since: float | None = None
         self._halted = False
         self._todo: dict[TableName, Copying] = {}
-        self._unbegun: set[str] = set()
+        self._unbegun = {str(name) for name in left_out}
+        self._known = dict(known)
         self._writers = capture.writers()
         for name, progress in tables.items():
             self.add(name, progress)
 
     def add(self, name: TableName, progress: Progress) -> None:
         """Copy a table, too, from where its progress says. In the reader's thread."""
+        self._known[name] = progress
         self._todo[name] = Copying(name, progress, self._settings)
         if not progress.begun:
             self._writers.add(name)
             if not progress.shadow:
                 self._unbegun.add(str(name))
+
+    def progress(self, name: TableName) -> Progress:
+        """How far the copy of a table is, as far as this job knows of it."""
+        copying = self._todo.get(name)
+        return copying.progress if copying else self._known.get(name, Progress())
+
+    def is_at(self, name: TableName) -> bool:
+        """Is it being copied, or about to be?"""
+        return name in self._todo
 
     def covers(self, event: Change | Truncate) -> bool:
         name = event.table.full_name
@@ -196,6 +203,7 @@ class SnapshotJob:
     def _finish(self, reader: Reader, copying: Copying) -> None:
         name, progress = str(copying.name), copying.progress
         del self._todo[copying.name]
+        self._known[copying.name] = progress
         if progress.shown:
             reader.skips.append(ShownAlready(name, progress))
         self._observer.copy_finished(name, progress.until)
@@ -211,6 +219,7 @@ class SnapshotJob:
             self._todo[copying.name] = self._todo.pop(copying.name)  # behind the others
             return
         del self._todo[copying.name]
+        self._known[copying.name] = copying.progress
         log.error("copy_failed", table=str(copying.name), why=verdict.reason, mend=verdict.mend)
         self._observer.table_refused(str(copying.name), verdict.reason, verdict.mend)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from cdc.ask import ask_status, ask_verify, parse_address
+from cdc.ask import ask_snapshot, ask_status, ask_verify, parse_address
 from cdc.config import Config, HttpSettings, SourceSettings
-from cdc.errors import EXIT_TRY_AGAIN, CdcError, ConfigError, TargetUnavailable
+from cdc.copy_request import CopyRequest
+from cdc.errors import EXIT_TRY_AGAIN, EXIT_USAGE, CdcError, ConfigError, TargetUnavailable
 from cdc.meters import Meters
 from cdc.serve import LARGEST_BODY, HttpServer
 from cdc.status import Sample, SourceStatus, Status, TableStatus, WarehouseStatus
@@ -48,6 +49,11 @@ class FakeDaemon:
 
     def history(self) -> list[Sample]:
         return [Sample(at=1.0, rows_per_second={"w": 2.0})]
+
+    def snapshot(self, request: CopyRequest) -> list[str]:
+        if self.failure:
+            raise self.failure
+        return [*request.tables, *request.where]
 
     def verify(self, tables: list[str]) -> Report:
         self.asked.set()
@@ -124,6 +130,17 @@ def test_a_bug_is_not_shown_to_the_client(server: HttpServer, daemon: FakeDaemon
     daemon.failure = ValueError("inner matters")
     status, text = request(server, "POST", "/verify", b"{}", Content_Type="application/json")
     assert (status, "inner" in text) == (500, False)
+
+
+def test_a_request_for_copies_goes_through(server: HttpServer, daemon: FakeDaemon) -> None:
+    wanted = CopyRequest(["public.a"], restart=True, where={"public.b": "n > 1"})
+    assert ask_snapshot(config(server), wanted) == ["public.a", "public.b"]
+    assert request(server, "POST", "/snapshot", b'{"table": []}', Content_Type="application/json")[0] == 400
+    assert request(server, "POST", "/snapshot", b"{}")[0] == 415
+    daemon.failure = ConfigError("no captured table is named public.c")
+    with pytest.raises(CdcError, match=r"public\.c") as raised:
+        ask_snapshot(config(server), wanted)
+    assert raised.value.exit_code == EXIT_USAGE
 
 
 def test_one_verify_at_a_time(server: HttpServer, daemon: FakeDaemon) -> None:
