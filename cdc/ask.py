@@ -7,11 +7,12 @@ daemon with our slot: a wrong answer would be worse than none.
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Sequence
 
 import msgspec
 
-from cdc.config import Config
+from cdc.config import Config, HttpSettings
 from cdc.errors import EXIT_FAILED, EXIT_TRY_AGAIN, CdcError, ConfigError
 from cdc.status import Status
 
@@ -44,7 +45,7 @@ def error_body(error: CdcError) -> bytes:
 
 def ask_status(config: Config) -> Status | None:
     """The status of the daemon that runs this configuration; None if there is no daemon."""
-    answer = _request(config.http.listen, "GET", "/status", b"", STATUS_SECONDS)
+    answer = _request(config.http, "GET", "/status", b"", STATUS_SECONDS)
     if answer is None:
         return None
     try:
@@ -63,7 +64,7 @@ def ask_health(config: Config, *, ready: bool) -> tuple[bool, str]:
     listen = config.http.listen
     if not listen:
         return False, "no answer: [http] listen is empty"
-    found = _exchange(listen, "GET", "/readyz" if ready else "/healthz", b"", STATUS_SECONDS)
+    found = _exchange(config.http, "GET", "/readyz" if ready else "/healthz", b"", STATUS_SECONDS)
     if found is None:
         return False, f"no daemon answers at {listen}"
     status, answer = found
@@ -73,7 +74,7 @@ def ask_health(config: Config, *, ready: bool) -> tuple[bool, str]:
 def ask_verify(config: Config, tables: Sequence[str]) -> bytes:
     """The daemon's report as JSON; to be called when `ask_status` has found it."""
     body = msgspec.json.encode({"tables": list(tables)})
-    answer = _request(config.http.listen, "POST", "/verify", body, VERIFY_SECONDS)
+    answer = _request(config.http, "POST", "/verify", body, VERIFY_SECONDS)
     if answer is None:
         raise _try_again(config.http.listen, "the daemon has just ended")
     return answer
@@ -82,7 +83,7 @@ def ask_verify(config: Config, tables: Sequence[str]) -> bytes:
 def ask_snapshot(config: Config, request: msgspec.Struct) -> list[str]:
     """Have the daemon copy tables; their names. To be called when `ask_status` has found it."""
     body = msgspec.json.encode(request)
-    answer = _request(config.http.listen, "POST", "/snapshot", body, SNAPSHOT_SECONDS)
+    answer = _request(config.http, "POST", "/snapshot", body, SNAPSHOT_SECONDS)
     if answer is None:
         raise _try_again(config.http.listen, "the daemon has just ended")
     return msgspec.json.decode(answer, type=SnapshotAnswer).tables
@@ -98,9 +99,12 @@ def parse_address(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _request(listen: str, method: str, path: str, body: bytes, timeout: float) -> bytes | None:
+def _request(
+    http_settings: HttpSettings, method: str, path: str, body: bytes, timeout: float
+) -> bytes | None:
     """The answer to a question; None if nobody is asked. Raises what a refusal says."""
-    found = _exchange(listen, method, path, body, timeout) if listen else None
+    listen = http_settings.listen
+    found = _exchange(http_settings, method, path, body, timeout) if listen else None
     if found is None:
         return None
     status, answer = found
@@ -109,12 +113,21 @@ def _request(listen: str, method: str, path: str, body: bytes, timeout: float) -
     raise _failure(listen, status, answer)
 
 
-def _exchange(listen: str, method: str, path: str, body: bytes, timeout: float) -> tuple[int, bytes] | None:
+def _exchange(
+    settings: HttpSettings, method: str, path: str, body: bytes, timeout: float
+) -> tuple[int, bytes] | None:
     """Status and body of an answer; None if nobody listens."""
+    listen = settings.listen
     host, port = parse_address(listen)
-    connection = http.client.HTTPConnection(ANYWHERE.get(host, host), port, timeout=timeout)
+    host = ANYWHERE.get(host, host)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    if settings.tls_certificate:
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=_trusting(settings))
+    headers = {"Content-Type": "application/json"} if body else {}
+    if settings.token:
+        headers["Authorization"] = f"Bearer {settings.token}"
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         answer = response.read()
     except ConnectionRefusedError:
@@ -130,8 +143,28 @@ def _exchange(listen: str, method: str, path: str, body: bytes, timeout: float) 
     return response.status, answer
 
 
+def _trusting(settings: HttpSettings) -> ssl.SSLContext:
+    """Trusts the daemon's own certificate, whatever its name: the address is the configuration's."""
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_certificate)
+    except OSError as error:
+        raise ConfigError(
+            "the certificate cannot be read",
+            where=f"[http] tls_certificate = {settings.tls_certificate!r}",
+            why=error.strerror or str(error),
+        ) from error
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 def _failure(listen: str, status: int, answer: bytes) -> CdcError:
     """What an answer other than 200 says."""
+    if status == http.client.UNAUTHORIZED:
+        return CdcError(
+            f"the daemon at {listen} wants its token",
+            hint="set [http] token (CDC_HTTP__TOKEN) as the daemon has it",
+        )
     if status == http.client.CONFLICT:
         return _try_again(listen, answer.decode(errors="replace").strip())
     try:

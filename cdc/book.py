@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -21,30 +20,26 @@ from cdc.interfaces import Batch, Checkpoint
 from cdc.lag import Proof, is_fresh
 from cdc.lsn import Lsn, Position, format_lsn
 from cdc.merge import Merge
-from cdc.meters import Meters
+from cdc.notes import Notes
 from cdc.pen import Pen, Received
 from cdc.source.copy_observer import CopyObserver
-from cdc.status import Note, SourceStatus, Status, TableStatus
+from cdc.status import SourceStatus, Status, TableStatus
 from cdc.tables import advance
 
 log = structlog.get_logger()
 
-NOTES = 100
 
-
-class Book(CopyObserver):
+class Book(CopyObserver, Notes):
     """Collects facts about one daemon over all its attempts."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._lock = threading.Lock()
-        self._clock = clock
+        Notes.__init__(self, clock)
         self._tables: dict[str, TableStatus] = {}
         self._until: dict[str, Lsn] = {}
         self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
         self._received = Received()
         self._proof = Proof()
-        self._notes: deque[Note] = deque(maxlen=NOTES)
-        self.meters = Meters()
         self.moved: dict[str, float] = {}
         """When each loop last went round, by name."""
         self.queues: dict[str, Callable[[], tuple[int, int]]] = {}
@@ -58,10 +53,6 @@ class Book(CopyObserver):
 
     # what happens
 
-    def note(self, kind: str, text: str, *, table: str = "", warehouse: str = "") -> None:
-        """Something that a person should find among the last things that happened (`cdc.status.Note`)."""
-        self._notes.appendleft(Note(at=self._clock(), kind=kind, text=text, table=table, warehouse=warehouse))
-
     def failed(self, error: BaseException | str) -> None:
         self.state = "failed"
         self._erred(error)
@@ -71,18 +62,20 @@ class Book(CopyObserver):
         self.meters.retries.inc()
         self._erred(error)
 
+    def paused(self) -> None:
+        self.state, self.error = "paused", ""
+        self._break_off()
+
     def _erred(self, error: BaseException | str) -> None:
         self.error = str(error)
         self.meters.errors.labels(type(error).__name__).inc()
         self.note("error", self.error)
+        self._break_off()
+
+    def _break_off(self) -> None:
         with self._lock:
             self._proof.forget()
             self._received.proved_at = None
-
-    def reshaped(self, warehouse: str, table: str, text: str) -> None:
-        """A table's shape has changed in a warehouse."""
-        self.meters.schema_changes.labels(warehouse, table).inc()
-        self.note("schema_change", text, table=table, warehouse=warehouse)
 
     def dead_lettered(self, warehouse: str, table: str, reason: str, rows: int = 1) -> None:
         """Rows or records were set aside instead of being applied."""
@@ -238,7 +231,7 @@ class Book(CopyObserver):
                 ),
                 tables=tables,
                 warehouses=[pen.as_of(now, self._received, states) for pen in self._warehouses.values()],
-                notes=list(self._notes),
+                notes=self.last_notes(),
                 error=self.error,
                 pid=os.getpid(),
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -35,6 +35,21 @@ LIMIT = 1_000  # keys per table and kind that are compared again
 STEADY = 60.0  # seconds of streaming after which the next failure counts as the first
 
 
+class Halt(threading.Event):
+    """Set while either of two others is."""
+
+    def __init__(self, stop: threading.Event, paused: threading.Event) -> None:
+        super().__init__()
+        self._stop, self._paused = stop, paused
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or self._paused.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Notices a pause at the end of the timeout; callers ask with short ones."""
+        return self._stop.wait(timeout) or self._paused.is_set()
+
+
 class Daemon:
     """One daemon over a configuration. `run` blocks; everything else may be called by other threads meanwhile.
 
@@ -57,6 +72,7 @@ class Daemon:
         self._until = until
         self._parts = parts
         self._patience = config.source.slot_wait
+        self._paused = threading.Event()
         self._line: Line | None = None
         self._begun = 0.0
         self._streamed = False
@@ -103,6 +119,28 @@ class Daemon:
         """What is counted while it runs."""
         return self.book.meters.registry
 
+    @property
+    def actions(self) -> Mapping[str, Callable[[list[str]], str]]:
+        """What it can be told to do over HTTP, by name."""
+        return {"pause": self.pause, "resume": self.resume}
+
+    def pause(self, _: Sequence[str] = ()) -> str:
+        """Stop streaming after what was received, and let go of the slot, which then keeps WAL. Until `resume`."""
+        self._paused.set()
+        return "paused: the source keeps WAL until resumed"
+
+    def resume(self, _: Sequence[str] = ()) -> str:
+        """Stream again from where the slot stands."""
+        self._paused.clear()
+        return "resumed"
+
+    def stalled(self, seconds: float) -> str:
+        """The loops that have not gone round for so long (0: however long), though the line streams."""
+        if not seconds or self.book.state != "streaming":
+            return ""
+        now = time.time()
+        return ", ".join(name for name, at in sorted(self.book.moved.items()) if now - at > seconds)
+
     def status(self) -> Status:
         """As of now; what the server knows of the slot may be a second old."""
         status = self.book.status()
@@ -135,13 +173,30 @@ class Daemon:
         return settled(lambda wanted: compare(self.line().meet, wanted), tables)
 
     def _attempt(self, stop: threading.Event) -> None:
-        self._begun = time.monotonic()
-        first = not self._streamed
-        line = self._line = Line(self.config, self.book, self._until, self._parts, self._request, first=first)
-        try:
-            line.run(stop)
-        finally:
-            self._streamed = self._streamed or line.streamed
+        halt = Halt(stop, self._paused)
+        while not stop.is_set():
+            if self._paused.is_set():
+                self._stand_still(stop)
+                continue
+            self._begun = time.monotonic()
+            self.book.moved.clear()
+            first = not self._streamed
+            line = self._line = Line(
+                self.config, self.book, self._until, self._parts, self._request, first=first
+            )
+            try:
+                line.run(halt)
+            finally:
+                self._streamed = self._streamed or line.streamed
+            if not self._paused.is_set():
+                return
+
+    def _stand_still(self, stop: threading.Event) -> None:
+        self.book.paused()
+        log.info("paused")
+        while self._paused.is_set() and not stop.wait(0.1):
+            pass
+        log.info("resumed")
 
     def _may_pass(self, error: BaseException) -> bool:
         if isinstance(error, SlotInUse) and time.time() - (self.book.started or 0) < self._patience:

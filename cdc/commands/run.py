@@ -88,7 +88,7 @@ def serve(
 
     config = settings(config_file)
     daemon = Daemon(config, until=until, parts=Parts(reader, warehouses), request=request)
-    with stop_on_signals() as stop, HttpServer(config.http.listen, daemon) as server:
+    with stop_on_signals() as stop, HttpServer(config.http, daemon) as server:
         targets = {name: each.kind for name, each in config.warehouses.items()}
         source = hide_passwords(where(config.source))
         log.info(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from cdc.config import HttpSettings
 from cdc.serve import HttpServer
 from tests.fixtures.browser import Open, Watched
 from tests.fixtures.line import Replica, Running
@@ -26,7 +27,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 @contextmanager
 def served(replica: Replica) -> Iterator[tuple[Running, str]]:
-    with replica.running() as running, HttpServer("127.0.0.1:0", running.daemon) as http:
+    with replica.running() as running, HttpServer(HttpSettings(listen="127.0.0.1:0"), running.daemon) as http:
         yield running, f"http://{http.address}/"
 
 
@@ -130,3 +131,22 @@ def test_a_daemon_that_is_gone_is_told_and_what_was_known_is_marked(
         context.set_offline(False)
         expect(seen.page.locator("#state")).to_have_text("streaming", timeout=20_000)
         expect(seen.page.locator("#banner")).to_be_hidden()
+
+
+def test_whoever_has_the_token_sees_the_line_and_may_pause_it(
+    source: Database, tmp_path: Path, open_page: Open
+) -> None:
+    settings = HttpSettings(listen="127.0.0.1:0", token="the-token")
+    with Replica(source, tmp_path).running() as running, HttpServer(settings, running.daemon) as http:
+        with open_page(f"http://{http.address}/") as seen:
+            page = seen.page
+            expect(page.locator("#sign-in")).to_be_visible()
+            expect(page.locator("main")).to_be_hidden()
+            page.fill("#token", "the-token")
+            page.click("#sign-in button")
+            expect(page.locator("main")).to_be_visible()
+            page.click("#actions button:text('Pause')")
+            expect(page.locator("#state")).to_have_text("paused", timeout=20_000)
+            page.click("#actions button:text('Resume')")
+            expect(page.locator("#state")).to_have_text("streaming", timeout=20_000)
+        assert running.daemon.status().state == "streaming"

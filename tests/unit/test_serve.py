@@ -15,8 +15,9 @@ from cdc.ask import ask_snapshot, ask_status, ask_verify, parse_address
 from cdc.config import Config, HttpSettings, SourceSettings
 from cdc.copy_request import CopyRequest
 from cdc.errors import EXIT_TRY_AGAIN, EXIT_USAGE, CdcError, ConfigError, TargetUnavailable
+from cdc.http_server import LARGEST_BODY
 from cdc.meters import Meters
-from cdc.serve import LARGEST_BODY, HttpServer
+from cdc.serve import HttpServer
 from cdc.status import Sample, SourceStatus, Status, TableStatus, WarehouseStatus
 
 
@@ -36,10 +37,18 @@ class FakeDaemon:
         self.hold.set()
         self.asked = threading.Event()
 
+        self.stuck = self.error = ""
+        self.acted: list[str] = []
+        self.actions = {"pause": lambda _: self.acted.append("pause") or "paused"}
+
+    def stalled(self, seconds: float) -> str:
+        return self.stuck
+
     def status(self) -> Status:
         return Status(
             version="1",
             state=self.state,
+            error=self.error,
             source=SourceStatus(slot="cdc", publication="cdc", plugin="pgoutput", confirmed_lsn="0/10"),
             tables=[TableStatus(name="public.a", state="live", inserts=3)],
             warehouses=[
@@ -70,7 +79,7 @@ def daemon() -> FakeDaemon:
 
 @pytest.fixture
 def server(daemon: FakeDaemon) -> Iterator[HttpServer]:
-    with HttpServer("127.0.0.1:0", daemon) as server:
+    with HttpServer(HttpSettings(listen="127.0.0.1:0"), daemon) as server:
         yield server
 
 
@@ -159,6 +168,8 @@ def test_one_verify_at_a_time(server: HttpServer, daemon: FakeDaemon) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "content_type", "status"),
     [
+        ("GET", "/nothing", b"", "", 404),
+        ("POST", "/pause", b"{}", "application/json", 403),
         ("GET", "/../etc/passwd", b"", "", 404),
         ("POST", "/status", b"", "", 405),
         ("GET", "/verify", b"", "", 405),
@@ -191,7 +202,7 @@ def test_another_daemon_is_not_believed(server: HttpServer) -> None:
 
 def test_a_port_in_use_is_named_with_its_key(server: HttpServer, daemon: FakeDaemon) -> None:
     with pytest.raises(CdcError, match=r"\[http\] listen = '127.0.0.1:\d+'.*in use.*CDC_HTTP__LISTEN"):
-        HttpServer(server.address, daemon).__enter__()
+        HttpServer(HttpSettings(listen=server.address), daemon).__enter__()
 
 
 def test_a_silent_client_does_not_hold_up_others(server: HttpServer) -> None:
