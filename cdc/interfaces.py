@@ -123,6 +123,12 @@ class Warehouse(Protocol):
         commit is kept, and the caller starts from `state()`.
         """
 
+    def forget(self) -> None:
+        """Forget all marks and controls, durably; the tables stay. Called by one who is alone with the target.
+
+        The next applier begins as with a new target. Raises as `commit` does.
+        """
+
     def rollback(self) -> None:
         """Undo all that was done since the last commit; DDL that the target cannot undo may stay. Never needed after an error."""
 

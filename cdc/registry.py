@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import ConfigError
 from cdc.events import Event
+from cdc.format import FormatSettings
 from cdc.interfaces import Checkpoint, Publisher, Subscriber, Warehouse
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Transport(Protocol):
 
     def check(self, settings: Any) -> Sequence[Check]:
         """What can be found wrong with it without changing anything. Raises nothing of its own."""
+
+    def drop(self, settings: Any, of_events: FormatSettings, *, everything: bool) -> Sequence[str]:
+        """Delete what the reader remembers, and with `everything` all that is under the prefix. The names of what is gone."""
 
     def progress(self, settings: Any) -> Mapping[str, bytes]:
         """The control records of the reader's runs, as `Publisher.progress` gives them; without opening the reader's end."""

@@ -12,20 +12,24 @@ from cdc import registry
 from cdc.ask import ask_status
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, settings
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.errors import CdcError, ConfigError
-from cdc.interfaces import Checkpoint, Warehouse
+from cdc.origin import ORIGIN
 
 
 def drop(
     config_file: ConfigFile = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    topics: Annotated[
+        bool, typer.Option("--topics", help="Kafka's topics, too, with all that is on them.")
+    ] = False,
 ) -> None:
     """Remove the replication slot and the publication from the source.
 
     From then on the source keeps no WAL for us, and its changes can no longer be followed: a later `cdc
     run` copies all tables again. A publication that cdc did not make is left alone, and so are the tables in
-    the warehouses.
+    the warehouses. With Kafka, the topic goes on which the reader remembers how far it is; those of the tables
+    stay unless --topics is given. Stop `cdc apply` first.
 
     Example:
 
@@ -37,7 +41,7 @@ def drop(
             "a daemon is streaming from the slot", where=config.http.listen, hint="stop `cdc run` first"
         )
     if not yes:
-        _ask(config)
+        _ask(config, topics)
     from cdc.source.connect import Side
     from cdc.source.slot import drop_slot
 
@@ -48,22 +52,29 @@ def drop(
         side.close()
     slot = config.source.slot
     screen.out.print(f"dropped slot {slot} and its publication" if found else f"there was no slot {slot}")
+    forgotten = _drop_topics(config, topics)
     for name, each in config.warehouses.items():
         connector = registry.load(each.kind)
         with closing(connector.connect(each, name)) as warehouse:
-            forget(warehouse)
+            if forgotten or warehouse.state().controls.get(ORIGIN):
+                warehouse.forget()
         target = connector.describe(each)
         screen.out.print(
             f"warehouse {name}, {target}: the tables are left, where they came from is forgotten"
         )
 
 
-def forget(warehouse: Warehouse) -> None:
-    """Take back what the warehouse says of its origin and of finished copies: a later run copies all tables again."""
-    warehouse.commit(Checkpoint(controls=dict.fromkeys(warehouse.state().controls, b"")))
+def _drop_topics(config: Config, everything: bool) -> bool:
+    """What the reader remembers there, and with `everything` all topics; True if warehouses have to forget, too."""
+    if config.transport.kind == MEMORY:
+        return True
+    transport = registry.transport(config.transport.kind)
+    gone = transport.drop(config.transport, config.format, everything=everything)
+    screen.out.print(f"deleted {', '.join(gone)}" if gone else "there were no topics to delete")
+    return everything
 
 
-def _ask(config: Config) -> None:
+def _ask(config: Config, topics: bool) -> None:
     from cdc.source.connect import where
 
     if not sys.stdin.isatty():
@@ -73,4 +84,7 @@ def _ask(config: Config) -> None:
     screen.err.print(
         "The changes from now on are lost for the warehouses; a later `cdc run` copies all tables again."
     )
+    if topics and config.transport.kind != MEMORY:
+        prefix = registry.transport(config.transport.kind).prefix(config.transport)
+        screen.err.print(f"All topics under {prefix} are deleted, for other readers of theirs, too.")
     typer.confirm("Drop them?", abort=True, err=True)

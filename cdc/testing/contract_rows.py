@@ -6,6 +6,8 @@ import pytest
 
 from cdc.events import UNSENT, Row
 from cdc.fold import Merge, Patch
+from cdc.interfaces import Checkpoint, Mark
+from cdc.lsn import Position
 from cdc.schema import Table
 from cdc.testing.targets import KEYED, KEYLESS, PAIR, Target, checkpoint, chunk, expect, put, row, sorted_rows
 
@@ -181,6 +183,19 @@ class RowsContract:
         put(warehouse, chunk(KEYLESS, "a,b\n", 1, first=True), chunk(KEYLESS, "a,b\n,\n", 2))
         expect(target, warehouse, KEYLESS, row("a", "b"), row("a", "b"), row(None, None))
         warehouse.close()
+
+    def test_what_is_forgotten_is_as_if_it_had_never_been(self, target: Target) -> None:
+        warehouse = target.open()
+        put(warehouse, Merge(KEYED, upserts=[row("1", "a", "b")]), lsn=9)
+        warehouse.commit(Checkpoint({"a": Mark(Position(7, 3), 9)}, {"k": b"v"}))
+        warehouse.forget()
+        assert warehouse.state() == Checkpoint()
+        put(warehouse, Merge(KEYED, upserts=[row("2", "a", "b")]), lsn=1)
+        warehouse.close()
+        again = target.open()
+        assert again.state() == checkpoint(1)
+        expect(target, again, KEYED, row("1", "a", "b"), row("2", "a", "b"))
+        again.close()
 
 
 def _whole(table: Table, rows: list[Row]) -> Merge:

@@ -170,6 +170,9 @@ class MemoryWarehouse:
     def view(self) -> View:
         raise NotImplementedError("a dict has no SQL to make digests with: compare `rows` instead")
 
+    def forget(self) -> None:
+        self._store.checkpoint = self._known = Checkpoint()
+
     def rollback(self) -> None:
         self._open = {}
         self._dropped = set()

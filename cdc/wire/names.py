@@ -75,6 +75,10 @@ class Topics:
         self._others = {self.transaction, self.heartbeat, self.message, self.schemas}
         self._start = join((prefix, ""))
 
+    def has(self, topic: str) -> bool:
+        """Is it one of those under the prefix?"""
+        return topic.startswith(self._start) or topic in self._others
+
     def is_table(self, topic: str) -> bool:
         """Is it under the prefix, and of a table?"""
         return topic.startswith(self._start) and topic not in self._others and not _OF_CDC.search(topic)

@@ -83,6 +83,12 @@ class Marks:
         ).fetchall()
         check_overtaken(_marks(rows), self.state.marks, where=METADATA)
 
+    def forget(self) -> None:
+        """Put into the open transaction that nothing is known any more."""
+        for table in (self._marks, self._controls):
+            self._connection.execute(f"DELETE FROM {table}").fetchall()
+        self._writing = Checkpoint()
+
     def written(self) -> None:
         """What was last written is committed."""
         self.state = self._writing

@@ -86,6 +86,13 @@ class DuckDBWarehouse:
             self._open = False
             self._marks.written()
 
+    def forget(self) -> None:
+        with self._transaction(COMMIT, self._settings.path):
+            self._marks.forget()
+            self._connection.execute("COMMIT")
+            self._open = False
+            self._marks.written()
+
     def rollback(self) -> None:
         if self._open:
             self._abort()

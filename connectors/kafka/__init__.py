@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cdc.check import Check
     from cdc.config import WarehouseSettings
     from cdc.events import Event
+    from cdc.format import FormatSettings
     from cdc.interfaces import Checkpoint, Publisher
     from cdc.registry import LogSubscriber
     from cdc.status import PartitionLag
@@ -21,6 +22,7 @@ __all__ = [
     "REQUIRES",
     "Settings",
     "check",
+    "drop",
     "ends",
     "lag",
     "open_publisher",
@@ -73,6 +75,21 @@ def check(settings: Settings) -> Sequence[Check]:
     from connectors.kafka.preflight import check_kafka
 
     return list(check_kafka(settings))
+
+
+def drop(settings: Settings, of_events: FormatSettings, *, everything: bool) -> Sequence[str]:
+    """Delete the topic of the reader's progress, and with `everything` all topics under the prefix."""
+    from cdc.wire.names import Topics
+    from connectors.kafka.admin import Admin
+
+    topics = Topics(of_events, settings.topic_prefix)
+    ours = {settings.progress_topic}
+    with Admin(settings) as admin:
+        found = sorted(
+            topic for topic in admin.topics("") if topic in ours or (everything and topics.has(topic))
+        )
+        admin.delete(found)
+    return found
 
 
 def records(settings: Settings, topic: str) -> Iterable[AnyRecord]:

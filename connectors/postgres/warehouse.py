@@ -102,6 +102,12 @@ class PostgresWarehouse:
             self._end("commit")
             self._marks.written()
 
+    def forget(self) -> None:
+        with self._transaction(COMMIT, self._where):
+            self._marks.forget()
+            self._end("commit")
+            self._marks.written()
+
     def rollback(self) -> None:
         if self._open:
             self._abort()

@@ -164,6 +164,12 @@ class Marks:
                 controls[key] = value
         self._writing = Checkpoint(marks, controls)
 
+    def forget(self) -> None:
+        """Put into the open transaction that nothing is known any more."""
+        for table in (self._marks, self._controls):
+            self._execute(table.delete(), {})
+        self._writing = Checkpoint()
+
     def written(self) -> None:
         """What was last put into a transaction is committed."""
         self.state = self._writing

@@ -118,6 +118,12 @@ class SQLWarehouse:
             self._marks.written()
         self._drop_taken()
 
+    def forget(self) -> None:
+        with self._transaction(COMMIT, self._where):
+            self._marks.forget()
+            self._end()
+            self._marks.written()
+
     def rollback(self) -> None:
         if self._begun:
             self._abort()

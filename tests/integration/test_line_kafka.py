@@ -11,6 +11,7 @@ import pytest
 
 from cdc import config_file
 from cdc.ask import ask_status
+from cdc.errors import ConfigError
 from cdc.lsn import parse_lsn
 from cdc.status import Status
 from tests.fixtures.cli import Cli
@@ -142,3 +143,34 @@ def has_published(replica: Replica, process: dict[str, str]) -> bool:
     status = said(replica, process)
     confirmed = status.source.confirmed_lsn if status and are_live(status) else None
     return confirmed is not None and parse_lsn(confirmed) >= parse_lsn(lsn)
+
+
+@pytest.mark.parametrize("topics", [False, True])
+def test_after_a_drop_all_is_copied_again(over_kafka: Replica, tmp_path: Path, topics: bool) -> None:
+    """Also where a table has lost rows meanwhile, of which nobody was told."""
+    database, cli = over_kafka.database, Cli(tmp_path)
+    database.execute(SHOP)
+    over_kafka.assert_equal()
+    dropped = cli("drop", "--yes", *["--topics"] * topics, CDC_CONFIG=str(over_kafka.toml)).out
+    assert ".cdc-progress" in dropped
+    assert (".public.orders" in dropped) == topics
+    database.execute("delete from orders where id < 1000; insert into visits values ('new', 7)")
+    over_kafka.assert_equal()
+
+
+def test_a_warehouse_does_not_change_its_transport(over_kafka: Replica, tmp_path: Path) -> None:
+    """Neither way, unless it begins anew."""
+    database, cli = over_kafka.database, Cli(tmp_path)
+    database.execute(SHOP)
+    transports = [over_kafka.settings["transport"], {}]
+    for before, after in (transports, transports[::-1]):
+        over_kafka.settings["transport"] = before
+        over_kafka.assert_equal()
+        over_kafka.settings["transport"] = after
+        with pytest.raises(ConfigError, match="was filled through"):
+            over_kafka.catch_up()
+        cli("drop", "--yes", CDC_CONFIG=str(over_kafka.toml))
+        over_kafka.assert_equal()
+        over_kafka.settings["transport"] = before
+        cli("drop", "--yes", CDC_CONFIG=str(over_kafka.toml))
+        over_kafka.settings["transport"] = after
