@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
 from cdc.book import Book
+from cdc.config import SnapshotSettings
 from cdc.copy_request import CopyRequest, anew, asked_anew, chosen
+from cdc.errors import ConfigError
 from cdc.progress import Progress, copied, decode_progress, encode_progress
 from cdc.reader import Reader
 from cdc.source.publication import TableName
@@ -21,8 +23,11 @@ class CopyPlan:
     use. `first`: of the attempts; those that follow go on with what it began.
     """
 
-    def __init__(self, mode: str, request: CopyRequest | None, *, lost: bool, first: bool) -> None:
-        self._mode = mode
+    def __init__(
+        self, settings: SnapshotSettings, request: CopyRequest | None, *, lost: bool, first: bool
+    ) -> None:
+        self._settings = settings
+        self._mode = settings.mode
         self._request = request
         self._lost = lost
         self._first = first
@@ -38,6 +43,7 @@ class CopyPlan:
         Of a table whose changes go by meanwhile, no warehouse may keep a record of its copy: neither of one that is not captured
         any more, nor of one that is copied again because another warehouse lacks it.
         """
+        self._check(tables)
         asked = set(chosen(self._request, tables)) if self._request is not None else set(tables)
         for name in copied(controls).difference(map(str, tables)):
             reader.publisher.publish(encode_progress(name, Progress()))
@@ -59,6 +65,17 @@ class CopyPlan:
                 self.todo[table] = wanted
             elif not wanted.begun and not wanted.shadow:
                 self.left_out.append(table)
+
+    def _check(self, tables: Collection[TableName]) -> None:
+        """A condition that concerns no table would be one that nobody notices."""
+        for setting in ("where", "statements"):
+            for name in getattr(self._settings, setting):
+                if name not in map(str, tables):
+                    raise ConfigError(
+                        f"[snapshot] {setting} names {name}",
+                        why="no table that is captured has this name",
+                        hint="a table is written schema.table; [source] tables says which are captured",
+                    )
 
     def _wanted(self, table: TableName, progress: Progress) -> Progress | None:
         """From where a table is to be copied; None: it need not be."""

@@ -175,7 +175,7 @@ class Reading:
 
     def _copying(self, reader: Reader, controls: Mapping[str, bytes], not_before: Lsn) -> SnapshotJob:
         """The job that copies what is not yet copied."""
-        plan = CopyPlan(self._config.snapshot.mode, self._request, lost=self._lost, first=self._first)
+        plan = CopyPlan(self._config.snapshot, self._request, lost=self._lost, first=self._first)
         plan.make(self._capture.oids, controls, reader, self._book)
         return SnapshotJob(
             self._capture,
