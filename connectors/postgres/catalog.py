@@ -32,7 +32,8 @@ FACTS = """
     select c.oid, c.relkind::text, not (c.relrowsecurity or c.relhasrules
         or exists (select from pg_catalog.pg_trigger where tgrelid = c.oid and not tgisinternal)
         or exists (select from pg_catalog.pg_constraint where confrelid = c.oid)
-        or exists (select from pg_catalog.pg_publication))
+        or exists (select from pg_catalog.pg_publication)),
+        (select count(*) <= 1 from pg_catalog.pg_index where indrelid = c.oid and (indisunique or indisexclusion))
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = $1 and c.relname = $2 and c.relkind not in ('i', 'I', 't', 'c')
 """
@@ -63,6 +64,7 @@ class Target:
 
     kind: str
     plain: bool
+    one_unique: bool
     columns: Mapping[str, Present]
     unique: Sequence[frozenset[str]]
     primary: tuple[str, frozenset[str]] | None
@@ -73,15 +75,11 @@ def read_target(connection: Connection, table: Table) -> Target | None:
     found = connection.execute(FACTS, [table.schema, table.name]).fetchone()
     if found is None:
         return None
-    oid, kind, plain = found
-    columns = {
-        name: Present(*rest) for name, *rest in connection.execute(COLUMNS, [oid], prepare=True).fetchall()
-    }
-    keys = [
-        (name, frozenset(names)) for name, names in connection.execute(UNIQUE, [oid], prepare=True).fetchall()
-    ]
+    oid, kind, plain, one_unique = found
+    columns = {name: Present(*rest) for name, *rest in connection.execute(COLUMNS, [oid]).fetchall()}
+    keys = [(name, frozenset(names)) for name, names in connection.execute(UNIQUE, [oid]).fetchall()]
     primary = next(((name, names) for name, names in keys if name), None)
-    return Target(kind, plain, columns, [names for _, names in keys], primary)
+    return Target(kind, plain, one_unique, columns, [names for _, names in keys], primary)
 
 
 def evolve(connection: Connection, table: Table, settings: Settings) -> Plan:
@@ -131,7 +129,7 @@ def plan(table: Table, target: Target) -> Plan:
         for name in table.column_names
     )
     extras = tuple(quote(name) for name in target.columns if name not in table.column_names)
-    return Plan(table, columns, extras, replaceable=target.plain and not extras)
+    return Plan(table, columns, extras, replaceable=target.plain and not extras, one_unique=target.one_unique)
 
 
 def _check(target: Target, table: Table) -> None:

@@ -8,24 +8,25 @@ what is replaced and COPY: that takes half the time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import psycopg
+from psycopg import pq
 
 from cdc.errors import TargetUnavailable
 from cdc.events import UNSENT, Row
 from cdc.fold import Key, Merge, Patch
+from cdc.schema import Table
 from connectors.postgres import failures, rows
 from connectors.postgres.opening import Connection
-from connectors.postgres.rows import Text
 from connectors.postgres.settings import Settings
 from connectors.postgres.sql import Plan
+from connectors.postgres.statements import Statements, count, first_column
+from connectors.sql import qualified
 
 log = logging.getLogger(__name__)
 
 MANY = 500  # rows from which COPY pays
-CSV = Callable[[], bytes]
 
 
 class Merger:
@@ -33,6 +34,7 @@ class Merger:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
+        self._statements = Statements(connection)
         self._truncate = settings.truncate
         self._crowded: set[str] = set()  # tables whose chunks have met rows that were there already
 
@@ -42,13 +44,20 @@ class Merger:
             self._run(plan.truncate[self._truncate])
             self._crowded.discard(plan.target)
         if merge.retire is not None:
-            values = [Text(cell) for cell in merge.retire if cell is not UNSENT and cell is not None]
-            self._run(plan.retire(merge.retire), values)
+            self._run(
+                plan.retire(merge.retire),
+                [cell for cell in merge.retire if cell is not UNSENT and cell is not None],
+            )
+        if merge.take is not None:
+            self._take(plan, merge.take)
         missing, staged = self._patch(plan, merge.patches)
-        if merge.deletes:
-            self._run(plan.delete, rows.arrays(merge.deletes))
-        if merge.upserts:
-            self._upsert(plan, merge.upserts)
+        if merge.deletes and merge.upserts and plan.one_unique and len(merge.upserts) < MANY:
+            self._run(plan.delete_and_upsert, [*rows.arrays(merge.upserts), *rows.arrays(merge.deletes)])
+        else:
+            if merge.deletes:
+                self._run(plan.delete, rows.arrays(merge.deletes))
+            if merge.upserts:
+                self._upsert(plan, merge.upserts)
         if staged:
             self._run(plan.upsert_staged)
             self._run(plan.drop_stage)
@@ -97,6 +106,14 @@ class Merger:
         self._run(plan.merge_stage)
         self._run(plan.drop_stage)
 
+    def _take(self, plan: Plan, other: Table) -> None:
+        exists = self._run(
+            "select 1 where to_regclass($1) is not null", [qualified(other.schema, other.name).encode()]
+        )
+        if exists.ntuples:
+            for sql in plan.take(other):
+                self._connection.execute(sql.encode())
+
     # Partial rows.
 
     def _patch(self, plan: Plan, patches: Sequence[Patch]) -> tuple[Sequence[Key], bool]:
@@ -119,7 +136,7 @@ class Merger:
         if moved:
             sent, never, sometimes = _sent([patch.row for patch in moved])
             sent += rows.arrays([patch.origin for patch in moved])
-            self._connection.execute(plan.stage_moved(never, sometimes).encode(), sent)
+            self._run(plan.stage_moved(never, sometimes), sent)
         if stay:
             sent, never, sometimes = _sent(stay)
             self._run(plan.patch(never, sometimes), sent)
@@ -127,14 +144,14 @@ class Merger:
 
     def _unknown(self, plan: Plan, keys: Sequence[Key]) -> list[int]:
         parameters = [*rows.arrays(keys), rows.numbers(range(len(keys)))]
-        return [n for (n,) in self._run(plan.unknown, parameters).fetchall()]
+        return [int(n) for n in first_column(self._run(plan.unknown, parameters))]
 
     # Without a key.
 
     def _remove(self, plan: Plan, removals: dict[Row, int]) -> None:
         """A target with fewer copies than the source had is no longer equal to it: said, since a replay does it too."""
         parameters = [*rows.arrays(list(removals)), rows.numbers(removals.values())]
-        removed = self._run(plan.remove, parameters).rowcount
+        removed = count(self._run(plan.remove, parameters))
         wanted = sum(removals.values())
         if removed < wanted:
             log.warning(
@@ -142,18 +159,18 @@ class Merger:
                 *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
             )
 
-    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
-        return self._connection.execute(sql.encode(), parameters or None, prepare=bool(parameters))
+    def _run(self, sql: str, parameters: Sequence[bytes] = ()) -> pq.abc.PGresult:
+        return self._statements.run(sql, parameters)
 
     def _copy(self, sql: str, data: bytes) -> None:
         with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
             copy.write(data)
 
 
-def _sent(partial: Sequence[Row]) -> tuple[list[Any], tuple[int, ...], tuple[int, ...]]:
+def _sent(partial: Sequence[Row]) -> tuple[list[bytes], tuple[int, ...], tuple[int, ...]]:
     """The parameters of partial rows, which columns none of them sent, and which not all."""
-    parameters: list[Any] = []
-    flags: list[Any] = []
+    parameters: list[bytes] = []
+    flags: list[bytes] = []
     never: list[int] = []
     sometimes: list[int] = []
     for index, cells in enumerate(rows.columns(partial)):

@@ -41,7 +41,6 @@ NETWORK = {  # a silent network is noticed within a minute
     "tcp_user_timeout": 60_000,
 }
 TEXT_ENCODING = "UTF8"
-PREPARED = 4000  # statements kept in the session: several per table
 
 
 def connect(settings: Settings) -> Connection:
@@ -57,7 +56,8 @@ def connect(settings: Settings) -> Connection:
     except psycopg.Error as error:
         connection.close()
         raise failures.classify(error, what="the session cannot be set up", where=where(settings)) from error
-    connection.prepared_max = PREPARED
+    # What is prepared is `Statements`'; psycopg would deallocate that, too, after a rollback.
+    connection.prepare_threshold = None
     return connection
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import psycopg
+from psycopg import pq
 
 from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Row
@@ -68,7 +69,9 @@ def _refusal(connection: Connection, plan: Plan, index: int, cells: Sequence[Cel
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(try_table(plan).encode())
-            connection.execute(plan.reads(index).encode(), [rows.array(cells)])
+            result = connection.pgconn.exec_params(plan.reads(index).encode(), [rows.array(cells)])
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result)
     except psycopg.Error as error:
         if not failures.is_about_a_value(error):
             raise

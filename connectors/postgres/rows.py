@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
-
-from psycopg import pq
-from psycopg.adapt import Buffer, Dumper
 
 from cdc.events import Cell, Row
 
@@ -21,41 +17,28 @@ ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r"}
 NULL = b"\\N"
 
 
-class Text(bytes):
-    """The text of a parameter as it goes over the wire; its type is what the statement says."""
-
-
-class TextDumper(Dumper):
-    """Registered for `Text`."""
-
-    format = pq.Format.TEXT
-
-    def dump(self, obj: Any) -> Buffer:
-        return bytes(obj)
-
-
-def array(cells: Sequence[Cell]) -> Text:
+def array(cells: Sequence[Cell]) -> bytes:
     """An array of one dimension. Every element stands in quotes: whatever it holds, it stays one element."""
     texts = [b"" if cell is None else cell for cell in cells] if None in cells else cells
     joined = b'","'.join(texts)  # type: ignore[arg-type]
     plain = b"\\" not in joined and joined.count(b'"') == 2 * max(len(cells) - 1, 0)
     if plain and texts is cells:
-        return Text(b'{"%s"}' % joined) if cells else Text(b"{}")
+        return b'{"%s"}' % joined if cells else b"{}"
     if plain:
-        return Text(b"{%s}" % b",".join([b"NULL" if cell is None else b'"%s"' % cell for cell in cells]))
-    return Text(b"{%s}" % b",".join(map(_element, cells)))
+        return b"{%s}" % b",".join([b"NULL" if cell is None else b'"%s"' % cell for cell in cells])
+    return b"{%s}" % b",".join(map(_element, cells))
 
 
 def _element(cell: Cell) -> bytes:
     return b"NULL" if cell is None else b'"%s"' % cell.replace(b"\\", b"\\\\").replace(b'"', b'\\"')  # type: ignore[union-attr]
 
 
-def numbers(values: Iterable[int]) -> Text:
-    return Text(b"{%s}" % b",".join([b"%d" % value for value in values]))
+def numbers(values: Iterable[int]) -> bytes:
+    return b"{%s}" % b",".join([b"%d" % value for value in values])
 
 
-def booleans(values: Iterable[bool]) -> Text:
-    return Text(b"{%s}" % b",".join([b"t" if value else b"f" for value in values]))
+def booleans(values: Iterable[bool]) -> bytes:
+    return b"{%s}" % b",".join([b"t" if value else b"f" for value in values])
 
 
 def columns(rows: Sequence[Row]) -> list[Sequence[Cell]]:
@@ -65,7 +48,7 @@ def columns(rows: Sequence[Row]) -> list[Sequence[Cell]]:
     return [cells[index::width] for index in range(width)]
 
 
-def arrays(rows: Sequence[Row]) -> list[Text]:
+def arrays(rows: Sequence[Row]) -> list[bytes]:
     return [array(cells) for cells in columns(rows)]
 
 

@@ -44,13 +44,14 @@ class Plan:
     """How rows of one shape of a table are written. `columns` are in the order of `table.columns`.
 
     `extras` are columns that only the target has, quoted. `replaceable`: to delete a row and insert its new version is the same
-    as to update it, for everybody who could look.
+    as to update it, for everybody who could look. `one_unique`: what must be unique are the keys alone.
     """
 
     table: Table
     columns: tuple[TargetColumn, ...]
     extras: tuple[str, ...] = ()
     replaceable: bool = False
+    one_unique: bool = False
 
     @cached_property
     def target(self) -> str:
@@ -106,6 +107,13 @@ class Plan:
         """The rows with these keys, in the key's order."""
         return f"delete from {self.target} as t using {self._rows(self.table.key)} where {self._on('b.c')}"
 
+    @cached_property
+    def delete_and_upsert(self) -> str:
+        """Both in one statement, which does them in any order. The rows' columns, then those of the keys to delete."""
+        first = len(self.columns) + 1
+        gone = f"delete from {self.target} as t using {self._rows(self.table.key, first=first)} where {self._on('b.c')}"
+        return f"with gone as ({gone}) {self.upsert}"
+
     def _on(self, prefix: str, *, cast: bool = True) -> str:
         parts = []
         for index in self.table.key:
@@ -113,12 +121,12 @@ class Plan:
             parts.append(f"t.{column.name} = {column.value(value) if cast else value}")
         return " and ".join(parts)
 
-    def _rows(self, indexes: Sequence[int], more: Sequence[tuple[str, str]] = ()) -> str:
+    def _rows(self, indexes: Sequence[int], more: Sequence[tuple[str, str]] = (), first: int = 1) -> str:
         """`b` with these columns and `more` (name and type), from parameters in this order."""
         columns = [(f"c{index}", self.columns[index].array) for index in indexes] + [
             (name, f"{kind}[]") for name, kind in more
         ]
-        arrays = comma(f"${number}::{kind}" for number, (_, kind) in enumerate(columns, 1))
+        arrays = comma(f"${number}::{kind}" for number, (_, kind) in enumerate(columns, first))
         return f"unnest({arrays}) as b ({comma(name for name, _ in columns)})"
 
     # Partial rows. Parameters: the sent columns; for `unsent` ones that some rows did send, as well, then a boolean per row.
@@ -184,6 +192,14 @@ class Plan:
     @cached_property
     def merge_stage(self) -> str:
         return f"{self._insert(self.columns)} select {self.names} from {STAGE}{self._on_conflict()}"
+
+    def take(self, other: Table) -> list[str]:
+        """Move all rows of another table into this one."""
+        name = qualified(other.schema, other.name)
+        return [
+            f"{self._insert(self.columns)} select {self.names} from {name}{self._on_conflict()}",
+            f"drop table {name}",
+        ]
 
     drop_stage = f"drop table {STAGE}"
 

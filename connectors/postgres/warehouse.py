@@ -30,7 +30,6 @@ from connectors.postgres import catalog, failures, opening
 from connectors.postgres.merging import Merger
 from connectors.postgres.naming import Naming
 from connectors.postgres.refusal import find_refused
-from connectors.postgres.rows import Text, TextDumper
 from connectors.postgres.settings import Settings
 from connectors.postgres.sql import Plan
 from connectors.sql.marks import Compiled, Marks
@@ -56,7 +55,6 @@ class PostgresWarehouse:
         self._compiled = Compiled(PGDialect_psycopg())  # type: ignore[no-untyped-call]
         self.connection = opening.connect(settings)
         try:
-            self.connection.adapters.register_dumper(Text, TextDumper)
             self._marks = Marks(self._execute, schema=settings.metadata_schema, where=self._where)
             self._merger = Merger(self.connection, settings)
             with self._transaction(OPEN, self._where):
@@ -90,6 +88,8 @@ class PostgresWarehouse:
 
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
+        if merge.take is not None:
+            self._plans.pop(merge.take.full_name, None)
         with self._transaction(APPLY, merge.table.full_name, plan, merge):
             return self._merger.apply(plan, merge)
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cdc.config import SourceSettings
 from cdc.events import Row
 from cdc.interfaces import Warehouse
 from cdc.schema import LogicalType, Table
+from cdc.source.connect import connect
 from cdc.testing.contract import WarehouseContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
@@ -74,9 +76,12 @@ class PostgresTarget(Target):
 
     def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
         assert isinstance(warehouse, PostgresWarehouse)
-        texts = ", ".join(f"{quote(name)}::text" for name in table.column_names)
-        found = self.database.query(f"select {texts} from {qualified(table.schema, table.name)}")
-        return [tuple(None if text is None else text.encode() for text in row) for row in found]
+        names = ", ".join(map(quote, table.column_names))
+        query = f"select {names} from {qualified(table.schema, table.name)}"
+        with connect(SourceSettings(dsn=self.settings.dsn)) as session:
+            found = session.execute(query.encode()).pgresult
+        assert found
+        return [[found.get_value(n, i) for i in range(found.nfields)] for n in range(found.ntuples)]
 
 
 class SQLAlchemyTarget(Target):
