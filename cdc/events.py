@@ -61,6 +61,11 @@ class Change(msgspec.Struct, frozen=True):
     def position(self) -> Position:
         return Position(self.begin.commit_lsn, self.ordinal)
 
+    @property
+    def counted_by_lsn(self) -> bool:
+        """Debezium's events have no ordinal but their LSN, which rows of one WAL record (such as COPY writes) share."""
+        return self.ordinal == self.lsn
+
 
 class Truncate(msgspec.Struct, frozen=True):
     """One table emptied; a statement over several tables gives one event each, in the statement's order."""

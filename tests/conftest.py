@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.container",
     "tests.fixtures.postgres",
+    "tests.fixtures.debezium",
     "tests.fixtures.kafka",
     "tests.fixtures.line",
     "tests.fixtures.mariadb",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cdc.events import DELETE, TRUNCATE, UNSENT, Begin, Cell, Change, Event, Truncate
+from cdc.events import DELETE, READ, TRUNCATE, UNSENT, Begin, Cell, Change, Event, Truncate
 from cdc.format import FormatSettings
 from cdc.schema import FULL, Column, LogicalType, Table
 from cdc.wire.back import Back, back_of
@@ -98,7 +98,8 @@ class Foreign:
 
     def decode(self, key: bytes | None, schema: bytes, payload: Payload) -> Sequence[Event]:
         source = payload.source
-        begin, lsn = self._begun(source), source.lsn or 0
+        lsn = source.lsn or 0
+        begin = self._begun(source, lsn, read=payload.op == READ)
         of = self._table(key, schema, payload)
         if of is None:
             return ()
@@ -110,10 +111,13 @@ class Foreign:
             old = of.row(payload.before, key_only=payload.op == DELETE and bool(of.table.primary_key))
         return (Change(of.table, payload.op, old, new, begin, lsn, lsn, 0),)
 
-    def _begun(self, source: Source) -> Begin:
+    def _begun(self, source: Source, lsn: int, *, read: bool) -> Begin:
+        """Debezium knows no commit before the first since it was started anew: then the row's LSN, which is less than that of
+        its commit and more than that of any commit confirmed before. Rows of a snapshot are before all others: what was
+        written while it was taken is streamed again, with an LSN that may be less than theirs."""
         last = msgspec.json.decode(source.sequence or "[null]")[0]
         us = source.ts_ms * 1000 if source.ts_us is None else source.ts_us
-        return Begin(int(last or 0), us, source.txId or 0)
+        return Begin(0 if read else int(last or lsn), us, source.txId or 0)
 
     def _table(self, key: bytes | None, schema: bytes, payload: Payload) -> ForeignTable | None:
         source, row = payload.source, payload.after or payload.before or {}

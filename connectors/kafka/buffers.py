@@ -53,14 +53,14 @@ class Buffer:
         self._take(events)
 
     def _take(self, events: Iterable[Event]) -> None:
-        """Add what is not known yet. A snapshot's rows are never old: a copy that begins again is applied again."""
+        """Add what is not known yet."""
         for event in events:
             if not isinstance(event, Change | Truncate | Message) or event.begin is None:
                 continue
             position = place(event)
             if position > self.position:
                 self.position = position
-            elif not (isinstance(event, Change) and event.op == READ):
+            elif not (isinstance(event, Change) and _comes_again(event, same=position == self.position)):
                 continue
             self._append(event)
 
@@ -110,6 +110,15 @@ class Buffer:
         batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us)
         self.clear(now)
         return batch
+
+
+def _comes_again(event: Change, *, same: bool) -> bool:
+    """Rows that are no duplicates though their position is not new.
+
+    A snapshot's rows are never old: a copy that begins again is applied again. Of Debezium's, rows of one WAL record have the
+    `same` position.
+    """
+    return event.op == READ or (same and event.counted_by_lsn)
 
 
 def place(event: Change | Truncate | Message) -> Position:

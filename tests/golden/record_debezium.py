@@ -127,7 +127,7 @@ def main() -> None:
         broker.start()
         for kind, schemas in ((".jsonl", False), (".schema.jsonl", True)):
             # A worker each: topics are made anew, offsets forgotten.
-            connect = Connect(place / f"connect{kind}", broker.address.plain, plugins=["source"])
+            connect = Connect(place / f"connect{kind}", broker.address.plain, sink=False)
             opened.callback(connect.kill)
             connect.start()
             worker = Worker(connect.port, str(connect.log))
