@@ -18,6 +18,7 @@ from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Heartbeat, 
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 
+SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
 
@@ -106,12 +107,12 @@ class MemoryPublisher:
         self._start_batch()
         if not complete:
             self._controls = controls
-        weight = batch.size + (
-            0 if batch.events and isinstance(batch.events[0], Chunk) else batch.rows * ROW_OVERHEAD
-        )
+        copied = bool(batch.events) and isinstance(batch.events[0], Chunk)
+        weight = batch.size + (0 if copied else batch.rows * ROW_OVERHEAD)
+        limit = self._max_bytes // (SHARE_OF_COPIES if copied else 1)
         with self._changed:
             self._handed += 1
-            while not all(self._has_room(subscriber, weight) for subscriber in self._subscribers):
+            while any(each.weight and each.weight + weight > limit for each in self._subscribers):
                 self._check()
                 self._changed.wait()
             for subscriber in self._subscribers:
@@ -119,9 +120,6 @@ class MemoryPublisher:
                 subscriber.weight += weight
             self._check()
             self._changed.notify_all()
-
-    def _has_room(self, subscriber: MemorySubscriber, weight: int) -> bool:
-        return not subscriber.weight or subscriber.weight + weight <= self._max_bytes
 
     def flush(self) -> None:
         if self._events or self._controls:

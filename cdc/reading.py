@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from cdc.book import Book
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.copy_plan import CopyPlan
 from cdc.copy_request import CopyRequest
 from cdc.ends import Ends
@@ -57,6 +57,7 @@ class Reading:
         self._stop = stop
         self._request = request
         self._first = first  # of the attempts
+        self._beside = config.transport.kind == MEMORY  # elsewhere a row does not say which copy it is of
         self._lost = False  # the slot was: nothing that was copied is of use
         self._snapshot: SnapshotJob | None = None
         self._reader: Reader | None = None
@@ -71,7 +72,7 @@ class Reading:
     def copy(self, request: CopyRequest) -> list[str]:
         """Have tables copied; gives those that the request names. Raises CdcError."""
         assert self._snapshot is not None
-        job = Recopy(request, self._capture, self._snapshot, self._book.copied_again)
+        job = Recopy(request, self._capture, self._snapshot, self._book.copied_again, beside=self._beside)
         self.submit(job)
         return job.wait(REQUEST_SECONDS)
 
@@ -175,7 +176,9 @@ class Reading:
 
     def _copying(self, reader: Reader, controls: Mapping[str, bytes], not_before: Lsn) -> SnapshotJob:
         """The job that copies what is not yet copied."""
-        plan = CopyPlan(self._config.snapshot, self._request, lost=self._lost, first=self._first)
+        plan = CopyPlan(
+            self._config.snapshot, self._request, lost=self._lost, first=self._first, beside=self._beside
+        )
         plan.make(self._capture.oids, controls, reader, self._book)
         return SnapshotJob(
             self._capture,

@@ -26,8 +26,15 @@ class Recopy:
     """A request, done in line (a `cdc.reader.Job`). `wait` may be called by any thread."""
 
     def __init__(
-        self, request: CopyRequest, capture: Capture, snapshot: SnapshotJob, asked: Callable[[str], None]
+        self,
+        request: CopyRequest,
+        capture: Capture,
+        snapshot: SnapshotJob,
+        asked: Callable[[str], None],
+        *,
+        beside: bool,
     ) -> None:
+        self._beside = beside
         self._asked = asked
         self._request = request
         self._capture = capture
@@ -44,7 +51,7 @@ class Recopy:
             tables = chosen(self._request, self._capture.oids)
             for table in tables:
                 progress = self._snapshot.progress(table)
-                wanted = asked_anew(self._request, str(table), progress)
+                wanted = asked_anew(self._request, str(table), progress, beside=self._beside)
                 if wanted is None or (wanted is progress and self._snapshot.is_at(table)):
                     continue
                 if not wanted.begun:
