@@ -89,19 +89,21 @@ def apply_batch(
     while True:
         try:
             for merge in todo:
+                part = merge
                 if step := shaping.step(merge):
+                    warehouse.alter(merge.table, step.aside)
                     for table in shadows.beside(merge):
                         warehouse.alter(table, step.alterations)
                     if step.emptied is not None:
                         warehouse.evolve(step.emptied)
                 is_ahead = ahead.covers(merge.source.full_name, begun)
-                for each in shadows.spread(merge, shaping):
-                    apply(warehouse, each, find, ahead=is_ahead)
+                for part in shadows.spread(merge, shaping):
+                    apply(warehouse, part, find, ahead=is_ahead)
             return merges
         except (ValueRefused, ColumnRefused) as error:
             if refusals is None:
                 raise
-            todo = refusals.settle(error, merge, todo, batch, whole=whole)
+            todo = refusals.settle(error, merge, todo, batch, part=part, whole=whole)
 
 
 def _with(checkpoint: Checkpoint, controls: Mapping[str, bytes]) -> Checkpoint:

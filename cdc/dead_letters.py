@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import msgspec
+
 from cdc.errors import ValueRefused
-from cdc.events import UNSENT, Row
+from cdc.events import UNSENT, Cell, Chunk, Row
 from cdc.interfaces import Warehouse
 from cdc.merge import Merge, Patch
 from cdc.modes.names import DEAD_LETTERS
@@ -56,7 +58,21 @@ def without_refused(warehouse: Warehouse, merge: Merge) -> tuple[Merge, list[tup
 
     refused = dict(_refused(parts, try_))
     good = [part for index, part in enumerate(parts) if index not in refused]
-    return _joined(rest, good), [(_row(parts[index]), error) for index, error in refused.items()]
+    kept = _joined(rest, good)
+    if merge.chunk is not None:  # it stays one: what it begins and ends is still to be done
+        kept = replace(
+            kept, upserts=[], inserts=[], chunk=_with_rows(merge.chunk, [*kept.upserts, *kept.inserts])
+        )
+    return replace(kept, take=merge.take), [(_row(parts[index]), error) for index, error in refused.items()]
+
+
+def _with_rows(chunk: Chunk, rows: Sequence[Row]) -> Chunk:
+    lines = [b",".join([_field(cell) for cell in row]) + b"\n" for row in rows]
+    return msgspec.structs.replace(chunk, csv=b"".join(lines), rows=len(rows))
+
+
+def _field(cell: Cell) -> bytes:
+    return b'"' + cell.replace(b'"', b'""') + b'"' if isinstance(cell, bytes) else b""
 
 
 def _parts(merge: Merge) -> Iterator[Part]:

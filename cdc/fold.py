@@ -48,6 +48,9 @@ class Plain:
     def step(self, merge: Merge) -> Step | None:  # noqa: ARG002
         return None
 
+    def is_mending(self, table: Table) -> bool:  # noqa: ARG002
+        return False
+
     def learned(self) -> Mapping[str, bytes]:
         return {}
 

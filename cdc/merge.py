@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -81,6 +81,8 @@ class Step:
 
     alterations: list[Alteration]
     emptied: Table | None = None
+    aside: Sequence[Alteration] = ()
+    """Of the table alone, not of one that is gathered beside it."""
 
 
 class Folding(Protocol):
@@ -101,6 +103,9 @@ class Shaping(Protocol):
     def chunk(self, chunk: Chunk) -> list[Merge]: ...
     def step(self, merge: Merge) -> Step | None:
         """What to do to the target's columns before this merge."""
+
+    def is_mending(self, table: Table) -> bool:
+        """Is a table of the source that was parked being copied anew, at once and not beside itself?"""
 
     def learned(self) -> Mapping[str, bytes]:
         """Control records to be committed with what was folded since this was last asked."""

@@ -40,20 +40,22 @@ class Refusals:
         merges: Sequence[Merge],
         batch: Batch,
         *,
+        part: Merge,
         whole: bool,
     ) -> list[Merge]:
         """The merges to apply in place of these, of which one was refused. Raises the error if the rules say so.
 
-        `whole`: the batch is all that was applied since the last commit. Else raises TargetUnavailable, for a new attempt.
+        `part`: what of that merge it was (see `cdc.shadows`). `whole`: the batch is all that was applied since the last
+        commit; else raises TargetUnavailable, for a new attempt.
         """
         rules = self._modes.shape(merge.source).rules
         left = list(merges)
         if isinstance(error, ColumnRefused):
-            replaced = merge.truncate or merge.retire is not None
-            if rules.incompatible == "stop" and not replaced:
+            anew = part.truncate or part.retire is not None or bool(part.chunk and part.chunk.first)
+            if rules.incompatible == "stop" and not anew:
                 raise error
-            if replaced or rules.incompatible == "new_column":
-                if not self._modes.put_aside(merge.source, error.column, drop=merge.truncate):
+            if anew or rules.incompatible == "new_column":
+                if not self._modes.put_aside(merge.source, error.column, drop=part.truncate):
                     raise error
             else:
                 left = self._park(merge, left, error, batch)

@@ -50,6 +50,8 @@ class Shadows:
         shadowed = POSITION.name not in merge.table.column_names
         if merge.chunk is not None and merge.chunk.shadow and shadowed:
             yield from _gather(merge, merge.chunk, shaping)
+        elif shaping.is_mending(merge.source):
+            yield merge
         elif merge.chunk is None and shadowed and merge.source.full_name in self._tables:
             other = replace(
                 merge, table=merge.table.shadow, of=merge.source,

@@ -95,7 +95,7 @@ class Evolution:
         step = self._decided(shape, known, renamed, dropped)
         if not aside:
             return step
-        return Step([*aside, *(step.alterations if step else ())], step.emptied if step else None)
+        return replace(step or Step([]), aside=aside)
 
     def _put_aside(self, shape: Shape) -> list[Alteration]:
         key = _aside_key(shape.source)

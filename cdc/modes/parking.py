@@ -17,11 +17,16 @@ PREFIX = "parked:"
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """The value of the control record `parked:<schema>.<table>`. `rows`: left out so far; `reason` is empty if only rows are."""
+    """The value of the control record `parked:<schema>.<table>`. `rows`: left out so far; `reason` is empty if only rows are.
+
+    `mending`: it was parked, and is being copied anew. What it has is old by then, so its rows are replaced at once and not
+    gathered beside it.
+    """
 
     reason: str = ""
     since_lsn: str = ""
     rows: int = 0
+    mending: bool = False
 
 
 def parked_tables(controls: Mapping[str, bytes]) -> dict[str, Parked]:
@@ -55,9 +60,19 @@ class Parking:
         known = self._known.get(table, Parked())
         self._set(table, msgspec.structs.replace(known, rows=known.rows + rows))
 
-    def end(self, table: str) -> None:
-        """It is copied anew."""
-        if self._known.pop(table, None) is not None:
+    def is_mending(self, table: str) -> bool:
+        known = self._known.get(table)
+        return known is not None and known.mending
+
+    def mend(self, table: str, *, first: bool, last: bool) -> None:
+        """A chunk of it comes, the first or the last of a copy perhaps."""
+        known = self._known.get(table)
+        if known is None or not (first or last):
+            return
+        if first and (known.reason or known.mending) and not last:
+            self._set(table, Parked(mending=True))
+        elif first or (last and known.mending):
+            del self._known[table]
             self._changed[PREFIX + table] = b""
 
     def _set(self, table: str, parked: Parked) -> None:

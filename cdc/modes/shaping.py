@@ -99,6 +99,9 @@ class Modes:
             return None
         return self._evolution.step(self.shape(merge.source))
 
+    def is_mending(self, table: Table) -> bool:
+        return self.parking.is_mending(table.full_name)
+
     def put_aside(self, table: Table, column: str, *, drop: bool) -> bool:
         """Before the next rows of this shape, take a column of the target out of the way; False if that has been tried."""
         return self._evolution.put_aside(table, column, drop=drop)
@@ -115,8 +118,11 @@ class Modes:
         return {**self.copies.learned(), **self._evolution.learned(), **self.parking.learned()}
 
     def chunk(self, chunk: Chunk) -> list[Merge]:
-        if chunk.first:
-            self.parking.end(chunk.table.full_name)
+        name = chunk.table.full_name
+        mending = self.parking.is_mending(name) or (chunk.first and self.parking.is_parked(name))
+        self.parking.mend(name, first=chunk.first, last=chunk.last)
+        if mending:
+            chunk = msgspec.structs.replace(chunk, shadow=False)
         if self.parking.is_parked(chunk.table.full_name) or not self._can_be(chunk.table):
             return []
         made = self.shape(chunk.table)

@@ -7,6 +7,7 @@ import pytest
 
 from cdc.errors import ValueRefused
 from tests.fixtures.line import Replica, Running, eventually
+from tests.integration.test_resync import resync
 
 SETUP = """
     create table t (id int primary key, v numeric(5, 2)); insert into t values (1, 1), (2, 2);
@@ -38,6 +39,20 @@ def test_a_table_is_parked_over_restarts_and_the_others_go_on(replica: Replica) 
         assert "the table is parked" in told.problem
     replica.assert_equal("public.other")
     assert replica.target_rows("public.t").total() == 2
+
+
+def test_a_parked_table_is_mended_by_a_resync(replica: Replica) -> None:
+    db = replica.database
+    db.execute(SETUP)
+    with replica.running() as running:
+        running.wait_live()
+        db.execute("insert into t values (3, 'NaN'), (4, 4)")
+        eventually(lambda: running.errors or state(running) == "parked")
+        db.execute("update t set v = 3 where id = 3; delete from t where id = 1")
+        resync(running, "public.t")
+        eventually(lambda: running.errors or (state(running) == "live" and running.daemon.verify().equal))
+        db.execute("insert into t values (5, 5)")
+    replica.assert_equal()
 
 
 def test_a_parked_table_that_is_written_anew_in_the_source_mends_itself(replica: Replica) -> None:
