@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cdc import __version__, registry
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.errors import CdcError
-from cdc.interfaces import Checkpoint
+from cdc.log_watch import LogWatch
 from cdc.lsn import format_lsn
 from cdc.progress import decode_progress
 from cdc.source.catalog import Catalog
@@ -25,6 +27,8 @@ def look(config: Config) -> Status:
         side.close()
     problems: list[str] = []
     warehouses = [_warehouse(config, name, tables, problems) for name in config.warehouses]
+    if config.transport.kind != MEMORY:
+        _look_at_log(config, tables, warehouses, problems)
     return Status(
         version=__version__,
         state="stopped",
@@ -60,15 +64,29 @@ def _warehouse(
         state = warehouse.state()
     finally:
         warehouse.close()
-    for mark in state.marks.values():
-        status.applied_lsn = format_lsn(mark.position.commit_lsn)
-    _copied(state, tables)
+    if state.marks:
+        status.applied_lsn = format_lsn(max(mark.position.commit_lsn for mark in state.marks.values()))
+    _copied(state.controls, tables)
     return status
 
 
-def _copied(state: Checkpoint, tables: dict[str, TableStatus]) -> None:
+def _look_at_log(
+    config: Config, tables: dict[str, TableStatus], warehouses: list[WarehouseStatus], problems: list[str]
+) -> None:
+    """What the log's brokers know of the copies, and of how far each warehouse's appliers are."""
+    try:
+        _copied(registry.transport(config.transport.kind).progress(config.transport), tables)
+    except CdcError as error:
+        problems.append(str(error))
+        return
+    watch = LogWatch(config)
+    for each in warehouses:
+        watch.complete(each, drained=False)
+
+
+def _copied(controls: Mapping[str, bytes], tables: dict[str, TableStatus]) -> None:
     for name, table in tables.items():
-        progress = decode_progress(state.controls, name)
+        progress = decode_progress(controls, name)
         table.rows_copied = progress.rows
         if progress.done:
             table.state = "live"

@@ -120,7 +120,7 @@ def whole(found: Status) -> RenderableType:
         )
         facts.add_row("", Text(applied, "dim"))
     parts: list[RenderableType] = [*_notes(found), facts, "", tables(found)]
-    if found.state != "stopped":
+    if found.state != "stopped" or any(each.records_behind is not None for each in found.warehouses):
         parts += ["", lags(found)]
     return Group(*parts)
 
@@ -150,10 +150,14 @@ def tables(found: Status) -> RenderableType:
 def lags(found: Status) -> RenderableType:
     """A row per warehouse."""
     numbers = ("behind", "lag p50", "p95", "p99", "rows/s", "rows applied")
-    made = screen.table("warehouse", *numbers, right=numbers)
+    log = any(each.records_behind is not None for each in found.warehouses)
+    headings = (*numbers, *["records behind"] * log)
+    made = screen.table("warehouse", *headings, right=headings)
     for each in found.warehouses:
         times = (each.behind_seconds, each.lag_p50, each.lag_p95, each.lag_p99)
-        rates = (screen.count(each.rows_per_second), screen.count(each.rows_applied))
+        rates = [screen.count(each.rows_per_second), screen.count(each.rows_applied)]
+        if log:
+            rates.append("?" if each.records_behind is None else screen.count(each.records_behind))
         made.add_row(each.name, *(screen.seconds(value) for value in times), *rates)
     return made
 

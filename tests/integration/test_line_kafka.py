@@ -11,6 +11,7 @@ import pytest
 
 from cdc import config_file
 from cdc.ask import ask_status
+from cdc.commands.offline import look
 from cdc.errors import ConfigError
 from cdc.lsn import parse_lsn
 from cdc.status import Status
@@ -98,6 +99,9 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
         eventually(lambda: behind() == 0, "the rest is applied")
         assert cli.stop(applier).code == 0
     assert over_kafka.differences() == {}
+    alone = look(over_kafka.config)
+    assert {table.state for table in alone.tables} == {"live"}
+    assert alone.warehouses[0].records_behind == 0
 
 
 @contextmanager
