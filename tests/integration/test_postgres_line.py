@@ -133,6 +133,8 @@ def test_the_answer_to_a_commit_is_lost(
 
     with replica.running() as running:
         running.wait_live()
+        eventually(lambda: target.query("select to_regclass('t') is not null") == [(True,)], "it is copied")
+        eventually(lambda: target.query("select count(*) from t") == [(1,)], "it is copied")
         monkeypatch.setattr(PostgresWarehouse, "_end", lose_the_answer)
         db.execute("insert into t values ('twice'), ('once')")
         eventually(lost.is_set)
