@@ -41,6 +41,8 @@ class SourceSettings(Settings, kw_only=True, frozen=True):
     """Seconds between heartbeats, which keep an idle slot moving and lag honest; 0: the source is asked, nothing is written."""
     heartbeat_query: str = ""
     """What a heartbeat executes, where a logical message (pg_logical_emit_message) is refused or another tool looks for it."""
+    failover: bool = False
+    """Make the slot one that standbys keep, too (PostgreSQL 17 and later), so that a promoted one can be followed."""
     slot_wait: Annotated[float, Meta(ge=0)] = 75.0
     """Seconds to wait at the start for a slot that somebody else streams from; the server lets go of a dead client after 60."""
     retained_warn_bytes: Annotated[int, Meta(ge=0)] = 10 << 30

@@ -39,6 +39,9 @@ class Ends(Protocol):
     def known(self) -> Sequence[Controls]:
         """The control records of earlier runs, from each place that keeps them."""
 
+    def applied(self) -> Lsn:
+        """Where the last transaction commits that a warehouse is known to have; 0 if that is not known here."""
+
     def copies_begin_after(self, capture: Capture) -> Lsn:
         """An LSN that the stream must have passed before a copy may begin."""
 
@@ -84,9 +87,12 @@ class EmbeddedEnds:
     def known(self) -> Sequence[Controls]:
         return [state.controls for state in self._states.values()]
 
-    def copies_begin_after(self, capture: Capture) -> Lsn:  # noqa: ARG002
+    def applied(self) -> Lsn:
         marks = [state.marks.get(self._partition, Mark()) for state in self._states.values()]
         return max(mark.position.commit_lsn for mark in marks)
+
+    def copies_begin_after(self, capture: Capture) -> Lsn:  # noqa: ARG002
+        return self.applied()
 
     def subscriber(self, name: str, warehouse: Warehouse) -> Subscriber:  # noqa: ARG002
         assert self._publisher is not None

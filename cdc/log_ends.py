@@ -66,6 +66,9 @@ class LogEnds:
         assert self._publisher is not None
         return [self._publisher.progress()]
 
+    def applied(self) -> Lsn:
+        return 0
+
     def copies_begin_after(self, capture: Capture) -> Lsn:
         """An earlier reader may have published all that there is by now, and not have confirmed it."""
         return capture.current_lsn() - 1

@@ -69,6 +69,8 @@ class Reader:
         """Every transaction whose commit is below has been published, by this run or an earlier one."""
         self.confirmed: Lsn = start
         self.idle = False
+        self.seen: Lsn = 0
+        """Where the last transaction commits that this run or an earlier one has published."""
         self.xids: set[int] = set() if unseen is None else unseen
         """Transactions published that other sessions may not see yet; `forget` drops those that they do."""
         self.skips: list[Skip] = []
@@ -113,7 +115,8 @@ class Reader:
         """Wait until all that was published is durable, and let the source forget it."""
         if self.xids:
             self._forget(self.xids)
-        self.publisher.publish(self._origin.confirming(self.received, self.xids))
+        self.seen = max(self.seen, self.position.commit_lsn)
+        self.publisher.publish(self._origin.confirming(self.received, self.xids, self.seen))
         self.publisher.flush()
         self.confirmed = self.received
         self.stream.confirm(self.received)

@@ -18,7 +18,7 @@ from cdc.errors import SlotLost
 from cdc.interfaces import Publisher
 from cdc.lsn import Lsn, format_lsn
 from cdc.meters import measure_flushes
-from cdc.origin import check_origin, recorded, unseen
+from cdc.origin import check_history, check_origin, last_seen, recorded, unseen
 from cdc.progress import Progress, encode_progress
 from cdc.reader import Finish, Job, Pulse, Reader
 from cdc.source.capture import Capture
@@ -99,6 +99,7 @@ class Reading:
         for controls in ends.known():
             try:
                 check_origin(controls, capture.origin, slot.confirmed_lsn, created=slot.created or self._lost)
+                check_history(controls, capture.here, ends.applied())
             except SlotLost as error:
                 if not needed or not capture.origin.is_of(controls):
                     raise
@@ -130,10 +131,12 @@ class Reading:
         )
         for controls in known:
             reader.xids |= unseen(controls)
+            if not self._lost:
+                reader.seen = max(reader.seen, last_seen(controls))
         snapshot = self._snapshot = self._copying(reader, progress, ends.copies_begin_after(capture))
         # The record may be ahead of the slot: the confirmation that it was written for may still be on its way.
-        confirmed = max([slot.confirmed_lsn, *map(recorded, known)])
-        publisher.publish(capture.origin.confirming(confirmed, reader.xids))
+        confirmed = max([slot.confirmed_lsn, *([] if self._lost else map(recorded, known))])
+        publisher.publish(capture.origin.confirming(confirmed, reader.xids, reader.seen))
         opened.callback(snapshot.close)
         publisher.flush()  # what is to be copied anew is known as such, whatever happens now
         reader.skips.append(snapshot)

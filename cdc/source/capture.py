@@ -20,7 +20,7 @@ from cdc.events import Row
 from cdc.fold import Key
 from cdc.interfaces import Lookup
 from cdc.lsn import Lsn
-from cdc.origin import Origin
+from cdc.origin import Origin, Whereabouts
 from cdc.reshape import Made
 from cdc.schema import Table
 from cdc.source import connect
@@ -33,6 +33,7 @@ from cdc.source.publication import TableName
 from cdc.source.shape_watch import read_made
 from cdc.source.slot import SlotInfo, drop_slot, ensure_publication, ensure_slot, read_identity, read_position
 from cdc.source.stream import Stream
+from cdc.source.timeline import read_whereabouts
 from cdc.source.visibility import Snapshot
 from cdc.source.writers import Writers
 from cdc.tables import TableFacts
@@ -54,6 +55,7 @@ class Capture:
         self.unseen: set[int] = set()
         """Transactions that the stream has given and other sessions may not see yet; the reader's."""
         self.origin = Origin(0, "", settings.slot)
+        self.here = Whereabouts(0, 0)
         self.described: Callable[[Table], None] = lambda _: None
         """Is told of each shape in the stream."""
 
@@ -87,7 +89,8 @@ class Capture:
             self._refuse_unstreamed(connection)
         slot = ensure_slot(connection, settings)
         identity = read_identity(connection, settings.slot)
-        self.origin = Origin(identity.system_identifier, identity.database, settings.slot)
+        self.here = read_whereabouts(settings)
+        self.origin = Origin(identity.system_identifier, identity.database, settings.slot, self.here.timeline)
         return slot
 
     def renew(self) -> SlotInfo:

@@ -193,7 +193,10 @@ def check_slot(slot: SlotInfo, settings: SourceSettings, database: str, where: s
 
 
 def create_statement(settings: SourceSettings) -> str:
-    return f"select pg_create_logical_replication_slot('{settings.slot}', '{settings.plugin}')"
+    """`failover` is the fifth parameter, after temporary and two-phase, and older servers have none."""
+    more = ", false, false, true" if settings.failover else ""
+    slot = settings.slot.replace("'", "''")
+    return f"select pg_create_logical_replication_slot('{slot}', '{settings.plugin}'{more})"
 
 
 def drop_slot(connection: Connection, settings: SourceSettings, *, publication: bool = True) -> bool:
@@ -237,9 +240,7 @@ def _create(connection: Connection, settings: SourceSettings) -> None:
     what = f"cannot create replication slot {settings.slot!r}"
     with explained(what, where=place(connection)), connection.transaction():
         connection.execute("set local lock_timeout = 0")
-        connection.execute(
-            "select pg_create_logical_replication_slot(%s, %s)", [settings.slot, settings.plugin]
-        )
+        connection.execute(create_statement(settings).encode())
 
 
 def _lsn(text: str | None) -> Lsn | None:
