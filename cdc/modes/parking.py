@@ -1,6 +1,6 @@
 """Tables that a warehouse has set aside, and rows that it has left out, because it refused a value: remembered durably.
 
-A parked table stays as it was at the last commit; its changes are left out until it is copied anew, which ends it.
+A parked table stays as it was at the last commit; its changes are left out until it is copied anew or emptied, which ends it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from cdc.events import Change, Truncate
-from cdc.merge import Merge
+from cdc.merge import Folding, Merge
 from cdc.schema import Table
 
 PREFIX = "parked:"
@@ -89,12 +89,24 @@ class Parking:
 
 
 class LeftOut:
-    """Folds the changes of a parked table to nothing."""
+    """Folds the changes of a parked table to nothing, until it is emptied: then nothing of it is old, and `resume` goes on.
 
-    def __init__(self, table: Table) -> None:
+    So begins a copy, too, where it comes as changes over a log.
+    """
+
+    def __init__(self, table: Table, resume: Callable[[], Folding | None]) -> None:
         self.table = table
+        self._resume = resume
+        self._resumed: Folding | None = None
 
-    def change(self, event: Change) -> None: ...
-    def truncate(self, event: Truncate) -> None: ...
+    def change(self, event: Change) -> None:
+        if self._resumed is not None:
+            self._resumed.change(event)
+
+    def truncate(self, event: Truncate) -> None:
+        self._resumed = self._resumed or self._resume()
+        if self._resumed is not None:
+            self._resumed.truncate(event)
+
     def merges(self) -> list[Merge]:
-        return []
+        return self._resumed.merges() if self._resumed is not None else []

@@ -69,7 +69,17 @@ class Modes:
 
     def folding(self, table: Table) -> Folding:
         if self.parking.is_parked(table.full_name) or not self._can_be(table):
-            return LeftOut(table)
+            return LeftOut(table, lambda: self._resumed(table))
+        return self._folding(table)
+
+    def _resumed(self, table: Table) -> Folding | None:
+        """What folds a parked table from now on: it is being emptied."""
+        if not self._can_be(table):
+            return None
+        self.parking.mend(table.full_name, first=True, last=True)
+        return self._folding(table)
+
+    def _folding(self, table: Table) -> Folding:
         made = self.shape(table)
         if made.rules.mode == "upsert" and not made.stamped:
             return Keyed(table, made.target) if table.key else Keyless(table, made.target)

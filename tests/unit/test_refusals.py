@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from cdc.applier import run_applier
 from cdc.errors import ColumnRefused, TargetUnavailable, ValueRefused
-from cdc.events import UNSENT, Begin, Change, Chunk, Commit, Control, Event, Row
+from cdc.events import UNSENT, Begin, Change, Chunk, Commit, Control, Event, Row, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import END, Position
 from cdc.merge import Key, Merge
@@ -149,6 +150,19 @@ def test_it_stays_parked_over_a_restart_until_it_is_copied_anew() -> None:
     assert kept.parked == set()
     assert kept.rows() == [("4", "d"), ("5", "e"), ("6", "f")]
     assert len(kept.told) == 1
+
+
+def test_it_is_parked_no_more_once_it_is_emptied() -> None:
+    """By TRUNCATE, or where a copy comes over a log."""
+    kept = Kept()
+    kept.run(kept.batch(insert(T, "1", "a")), kept.batch(insert(T, "2", "bad")))
+    batch = kept.batch(insert(T, "3", "left out"), insert(T, "4", "d"))
+    [begin, left_out, change, commit] = batch.events
+    truncate = Truncate(T, begin, 1, 1)  # type: ignore[arg-type]
+    kept.run(msgspec.structs.replace(batch, events=[begin, left_out, truncate, change, commit]))
+    kept.run(kept.batch(insert(T, "5", "e")))
+    assert kept.rows() == [("4", "d"), ("5", "e")]
+    assert kept.parked == set()
 
 
 def test_a_copy_that_is_refused_parks_the_table_again() -> None:

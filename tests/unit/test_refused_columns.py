@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cdc.errors import ColumnRefused
+from cdc.events import Truncate
 from tests.unit.test_refusals import NUMERIC, K, Kept, T, U, insert
 
 
@@ -46,4 +48,14 @@ def test_a_table_that_cannot_be_kept_by_its_rules_is_parked() -> None:
     kept.run(kept.batch(insert(K, "1", "a"), insert(T, "1", "a")))
     assert kept.parked == {"public.k"}
     assert "history of a table without key" in kept.told[0][1]
+    assert len(kept.rows()) == 1
+
+
+def test_and_stays_so_when_it_is_emptied() -> None:
+    kept = Kept(mode="history")
+    batch = kept.batch(insert(K, "1", "a"), insert(T, "1", "a"))
+    [begin, change, other, commit] = batch.events
+    truncate = Truncate(K, begin, 1, 1)  # type: ignore[arg-type]
+    kept.run(msgspec.structs.replace(batch, events=[begin, change, truncate, change, other, commit]))
+    assert kept.parked == {"public.k"}
     assert len(kept.rows()) == 1
