@@ -21,7 +21,7 @@ def librdkafka(settings: Settings) -> dict[str, Any]:
         "client.id": settings.client_id,
         "security.protocol": settings.security_protocol,
         "allow.auto.create.topics": False,
-        "log_level": 3,
+        "log_level": 2,  # what has failed is told to `error_cb`, and a broker that is away would fill the terminal
     }
     if "SASL" in settings.security_protocol:
         config["sasl.mechanisms"] = settings.sasl_mechanism

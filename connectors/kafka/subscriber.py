@@ -37,6 +37,7 @@ log = structlog.get_logger()
 Decode = Callable[[Received], Iterable[Event]]
 FETCH = 5_000  # records at most
 IMPATIENT = 1.0  # seconds between looks while there is no topic yet
+PATIENT = 15  # looks until it is told that there is none
 
 
 class KafkaSubscriber:
@@ -73,6 +74,7 @@ class KafkaSubscriber:
         self._looked = float("-inf")
         self._failure: BaseException | None = None
         self._goals = Goals()
+        self._looks_in_vain = 0
         self.closed = False
 
     def seek(self, marks: Mapping[str, Mark]) -> None:
@@ -143,6 +145,13 @@ class KafkaSubscriber:
                 raise
             topics = self._topics  # the brokers are away for now: what is known stays
         self._looked = self._clock()
+        self._looks_in_vain += not topics
+        if self._looks_in_vain == PATIENT:
+            log.warning(
+                "there is no topic to read yet",
+                prefix=self._settings.topic_prefix,
+                hint="the reader makes them; if they are there, this user lacks Describe on them",
+            )
         if topics != self._topics:
             log.info("topics found", topics=sorted(topics - self._topics), gone=sorted(self._topics - topics))
             self._topics = topics
