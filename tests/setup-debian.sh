@@ -10,6 +10,7 @@ wanted=(
     "/usr/lib/postgresql/15/lib/wal2json.so postgresql-15-wal2json"
     "/usr/bin/buildah buildah"
     "/usr/bin/mmdebstrap mmdebstrap"
+    "/usr/bin/promtool prometheus"
     "/usr/bin/chromium chromium"
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core"
     "/usr/sbin/mariadbd mariadb-server-core"  # the server alone: nothing is started
