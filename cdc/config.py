@@ -15,6 +15,7 @@ from cdc.format import FormatSettings
 from cdc.modes.settings import Case, Rules, TableRules
 from cdc.settings import Settings as Settings
 
+Level = Literal["debug", "info", "warning", "error"]
 Seconds = Annotated[float, Meta(gt=0)]
 MEMORY = "memory"  # the transport without a broker
 Count = Annotated[int, Meta(ge=1)]
@@ -129,7 +130,9 @@ class HttpSettings(Settings, kw_only=True, frozen=True):
 class LogSettings(Settings, kw_only=True, frozen=True):
     """`[log]`: what is written to standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Level = "info"
+    modules: dict[str, Level] = {}
+    """Levels of single modules and all below them: `cdc.source`, `psycopg`."""
     format: Literal["auto", "text", "json"] = "auto"
     """`auto`: readable on a terminal, JSON lines otherwise."""
 

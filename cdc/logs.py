@@ -21,7 +21,8 @@ from cdc.secret import without_secrets
 def configure(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging for this process. May be called again."""
     readable = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    level = _number(settings.level)
+    modules = {name: _number(each) for name, each in settings.modules.items()}
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -32,8 +33,8 @@ def configure(settings: LogSettings) -> None:
     if readable:
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)]
     structlog.configure(
-        processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[*([_Modules(level, modules)] if modules else []), *shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(min([level, *modules.values()])),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=False,
     )
@@ -44,6 +45,41 @@ def configure(settings: LogSettings) -> None:
     handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    for name, each in modules.items():
+        logging.getLogger(name).setLevel(each)
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+class _Modules:
+    """Drops what is below the level of the module that says it: that of the longest name which the module's begins with."""
+
+    def __init__(self, default: int, levels: dict[str, int]) -> None:
+        self._default = default
+        self._levels = levels
+
+    def __call__(
+        self, _logger: Any, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        if _number("error" if method == "exception" else method) < self._level(_caller()):
+            raise structlog.DropEvent
+        return event
+
+    def _level(self, module: str) -> int:
+        known = [name for name in self._levels if module == name or module.startswith(f"{name}.")]
+        return self._levels[max(known, key=len)] if known else self._default
+
+
+def _caller() -> str:
+    """The module that logs: the first one on the stack that is not the logging itself."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        (__name__, "structlog")
+    ):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))
 
 
 class _Stderr:

@@ -57,3 +57,17 @@ def test_an_exception_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     except ValueError:
         structlog.get_logger().exception("bug")
     assert "ValueError: odd" in json.loads(capsys.readouterr().err)["exception"]
+
+
+def test_a_module_can_be_louder_or_quieter_than_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    here = __name__
+    logs.configure(
+        LogSettings(level="warning", modules={here: "debug", f"{here}.deep": "error", "psycopg": "info"})
+    )
+    structlog.get_logger().debug("heard")
+    exec("log.info('not heard')", {"__name__": "elsewhere", "log": structlog.get_logger()})
+    exec("log.warning('heard, too')", {"__name__": "elsewhere", "log": structlog.get_logger()})
+    exec("log.warning('too quiet')", {"__name__": f"{here}.deep.er", "log": structlog.get_logger()})
+    logging.getLogger("psycopg.pool").info("of a library")
+    lines = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["heard", "heard, too", "of a library"]
