@@ -22,6 +22,7 @@ from psycopg import pq, sql
 from cdc.config import SourceSettings
 from cdc.errors import SourceError, SourceUnavailable
 from cdc.lsn import Lsn, parse_lsn
+from cdc.source.assemble import HEARTBEAT
 from cdc.source.connect import Connection, connect, connect_replication, where
 from cdc.source.failures import explain, explained
 
@@ -62,7 +63,7 @@ class Moment:
                 self.connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
             # Behind the moment there may be no commit for long, and then the stream would not hear that it is reached.
             # On a standby this fails, and keepalives have to do.
-            walsender.pgconn.exec_(b"SELECT pg_logical_emit_message(false, 'cdc', '')")
+            walsender.pgconn.exec_(f"SELECT pg_logical_emit_message(false, '{HEARTBEAT}', '')".encode())
         self.lsn = lsn
         return lsn
 

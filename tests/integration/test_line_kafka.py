@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from cdc.commands.offline import look
 from cdc.errors import ConfigError
 from cdc.lsn import parse_lsn
 from cdc.status import Status
+from connectors.kafka import Settings
+from connectors.kafka.consuming import read_all
 from tests.fixtures.cli import Cli
 from tests.fixtures.kafka_broker import Address
 from tests.fixtures.line import Replica, are_live, eventually
@@ -37,6 +40,9 @@ CHANGES = """
     update customers set id = id + 1000 where id % 10 = 1;
     insert into orders select n, 1, 1 from generate_series(3000, 3500) n;
 """
+
+
+pytestmark = pytest.mark.timeout(300)  # several processes each, on a machine that may be busy
 
 
 @pytest.fixture
@@ -178,3 +184,51 @@ def test_a_warehouse_does_not_change_its_transport(over_kafka: Replica, tmp_path
         over_kafka.settings["transport"] = before
         cli("drop", "--yes", CDC_CONFIG=str(over_kafka.toml))
         over_kafka.settings["transport"] = after
+
+
+@pytest.mark.parametrize(
+    ("transport", "of_events"),
+    [
+        ({"transactional": True, "transaction_rows": 100}, {}),
+        ({"client": "kafka-python"}, {"provide_transaction_metadata": True}),
+        ({}, {"compat": "debezium", "schemas_enable": True}),
+    ],
+    ids=["transactional", "kafka-python", "as Debezium"],
+)
+def test_whatever_the_form(over_kafka: Replica, transport: dict[str, Any], of_events: dict[str, Any]) -> None:
+    over_kafka.settings["transport"] |= transport
+    over_kafka.settings["format"] = of_events
+    over_kafka.database.execute(SHOP)
+    with over_kafka.running() as running:
+        running.wait_live()
+        over_kafka.database.execute(CHANGES)
+        assert running.daemon.verify().equal
+    over_kafka.database.execute("update customers set note = 'again'; delete from visits where page = '/'")
+    over_kafka.assert_equal()
+
+
+def test_what_else_is_told(over_kafka: Replica) -> None:
+    """Heartbeats, messages and the ends of transactions have topics of their own, which no applier reads."""
+    over_kafka.settings["format"] = {"heartbeat_interval_ms": 100, "provide_transaction_metadata": True}
+    over_kafka.database.execute(SHOP)
+    settings = over_kafka.config.transport
+    assert isinstance(settings, Settings)
+
+    def told(topic: str) -> list[bytes]:
+        return [record.value or b"" for record in read_all(settings, topic)]
+
+    prefix = settings.topic_prefix
+    with over_kafka.running() as running:
+        running.wait_live()
+        over_kafka.database.execute("select pg_logical_emit_message(true, 'greeting', 'hello')")
+        over_kafka.database.execute("delete from visits")
+        assert running.daemon.verify().equal
+        eventually(lambda: len(told(f"__debezium-heartbeat.{prefix}")) > 1, "it beats")
+    (message,) = told(f"{prefix}.message")
+    assert b'"prefix":"greeting","content":"aGVsbG8="' in message
+    ends = [value for value in told(f"{prefix}.transaction") if b'"END"' in value]
+    assert (
+        b'"event_count":3,"data_collections":[{"data_collection":"public.visits","event_count":3}]'
+        in ends[-1]
+    )
+    over_kafka.assert_equal()
