@@ -1,6 +1,6 @@
 """`make bench`: rates, CPU and memory, each beside its peer in the same run. Figures go to the terminal, and to bench.json.
 
-Usage: python -m tests.bench [stream|snapshot|transaction|start …] [--scale 1.0]
+Usage: python -m tests.bench [stream|snapshot|transaction|start|postgres|tables …] [--scale 1.0]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdc.embedded import EmbeddedPostgres
-from tests.bench import orders
+from tests.bench import into_postgres, orders
 
 CONFIG = """
 [source]
@@ -37,7 +37,12 @@ listen = ""
 level = "warning"
 """
 Figures = dict[str, float]
-SETTINGS = {"max_wal_size": "16GB", "checkpoint_timeout": "1h", "shared_buffers": "512MB"}
+SETTINGS = {
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "1h",
+    "shared_buffers": "512MB",
+    "max_locks_per_transaction": "512",
+}
 
 
 class Bench:
@@ -148,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     measures: dict[str, Callable[[Bench], Figures]] = {
         "stream": Bench.stream, "snapshot": Bench.snapshot, "transaction": Bench.transaction, "start": Bench.start,
+        "postgres": into_postgres.stream, "tables": into_postgres.tables,
     }  # fmt: skip
     parser.add_argument("measure", nargs="*", choices=[*measures, []], help="default: all")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")

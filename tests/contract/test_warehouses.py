@@ -15,6 +15,7 @@ from cdc.interfaces import Warehouse
 from cdc.schema import LogicalType, Table
 from cdc.source.connect import connect
 from cdc.testing.contract import WarehouseContract
+from cdc.testing.contract_rows import RowsContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
 from connectors import duckdb, postgres, sqlalchemy
@@ -116,8 +117,16 @@ class TestDuckDB(WarehouseContract):
 
 class TestPostgres(WarehouseContract):
     @pytest.fixture
-    def target(self, every_database: Database) -> Target:
-        return PostgresTarget(every_database)
+    def target(self, database: Database) -> Target:
+        return PostgresTarget(database)
+
+
+class TestOlderPostgres(RowsContract):
+    """What a version could change is in the statements over rows."""
+
+    @pytest.fixture
+    def target(self, database15: Database) -> Target:
+        return PostgresTarget(database15)
 
 
 class TestSQLite(WarehouseContract):
