@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import psycopg
 
 CREATE = """
@@ -37,3 +40,16 @@ def change(connection: psycopg.Connection, rows: int, per_transaction: int = 100
             [start, start + 10 * per_transaction],
         )
     return rows + rows // 2 + rows // 10
+
+
+def keep_changing(dsn: str, rows: int, over: threading.Event) -> None:
+    """2,000 changes a second, in transactions of 100, all over the table."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        due, turn = time.monotonic(), 0
+        while not over.wait(max(0.0, due - time.monotonic())):
+            due += 0.05
+            turn += 1
+            connection.execute(
+                "update orders set status = 'paid', updated = now() where id = any (%s)",
+                [[(turn * 7919 + number * 104_729) % rows + 1 for number in range(100)]],
+            )

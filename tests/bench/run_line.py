@@ -31,6 +31,7 @@ def main() -> None:
         "stream_seconds": ended - streaming[0],
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "rss_mb": usage.ru_maxrss / 1024,
+        "lag_p99": daemon.status().warehouses[0].lag_p99 or 0.0,
     }
     sys.stdout.write(json.dumps(cost) + "\n")
 
