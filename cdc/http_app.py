@@ -20,7 +20,7 @@ from cdc import metrics, page
 from cdc.ask import SnapshotAnswer, error_body
 from cdc.config import HttpSettings
 from cdc.copy_request import CopyRequest
-from cdc.errors import EXIT_TRY_AGAIN, CdcError
+from cdc.errors import EXIT_TRY_AGAIN, CdcError, ConfigError
 from cdc.http_server import answering
 from cdc.status import Sample, Status, lag_of
 
@@ -185,7 +185,14 @@ class App:
         """For `cdc snapshot` and `cdc resync` on this machine, and for whoever has the token."""
         if self._settings.open and not self._settings.token:
             raise _Refused((FORBIDDEN, TEXT, NO_TOKEN))
-        tables = self._asked.snapshot(_body(environ, CopyRequest))
+        request = _body(environ, CopyRequest)
+        if request.where and not self._settings.token:
+            raise ConfigError(
+                "a condition is taken over HTTP only with a token",
+                why="it is SQL, which the daemon's role would run for anybody on this machine",
+                hint="set [http] token, or write it into [snapshot] where",
+            )
+        tables = self._asked.snapshot(request)
         return "200 OK", JSON, msgspec.json.encode(SnapshotAnswer(tables))
 
     def _act(self, environ: Environ) -> Answer:

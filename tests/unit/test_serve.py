@@ -142,14 +142,26 @@ def test_a_bug_is_not_shown_to_the_client(server: HttpServer, daemon: FakeDaemon
 
 
 def test_a_request_for_copies_goes_through(server: HttpServer, daemon: FakeDaemon) -> None:
-    wanted = CopyRequest(["public.a"], restart=True, where={"public.b": "n > 1"})
-    assert ask_snapshot(config(server), wanted) == ["public.a", "public.b"]
+    wanted = CopyRequest(["public.a"], restart=True)
+    assert ask_snapshot(config(server), wanted) == ["public.a"]
     assert request(server, "POST", "/snapshot", b'{"table": []}', Content_Type="application/json")[0] == 400
     assert request(server, "POST", "/snapshot", b"{}")[0] == 415
     daemon.failure = ConfigError("no captured table is named public.c")
     with pytest.raises(CdcError, match=r"public\.c") as raised:
         ask_snapshot(config(server), wanted)
     assert raised.value.exit_code == EXIT_USAGE
+
+
+def test_a_condition_is_taken_with_the_token_alone(server: HttpServer, daemon: FakeDaemon) -> None:
+    """It is SQL that the daemon's role runs."""
+    wanted = CopyRequest(where={"public.b": "n > 1"})
+    with pytest.raises(CdcError, match="a condition is taken over HTTP only with a token"):
+        ask_snapshot(config(server), wanted)
+    with HttpServer(HttpSettings(listen="127.0.0.1:0", token="t"), daemon) as guarded:
+        asking = msgspec.structs.replace(
+            config(guarded), http=HttpSettings(listen=guarded.address, token="t")
+        )
+        assert ask_snapshot(asking, wanted) == ["public.b"]
 
 
 def test_one_verify_at_a_time(server: HttpServer, daemon: FakeDaemon) -> None:
