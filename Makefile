@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CHAOS_SECONDS ?= 60
 PYTEST_ARGS ?=
+BENCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -24,8 +25,8 @@ check: install  ## lint, format and types, as CI runs them
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install  ## rates and memory beside pg_recvlogical and COPY
-	$(BIN)/python -m tests.bench
+bench: install  ## rates and memory beside pg_recvlogical, COPY and Debezium (BENCH='kafka sink': with Kafka)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: install packages  ## tests/chaos for longer (CHAOS_SECONDS=600)
 	CDC_CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/pytest tests/chaos --timeout=0 $(PYTEST_ARGS)

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdc.embedded import EmbeddedPostgres
-from tests.bench import into_postgres, orders
+from tests.bench import into_postgres, kafka, orders
 
 CONFIG = """
 [source]
@@ -175,14 +175,17 @@ def main() -> None:
         "stream": Bench.stream, "snapshot": Bench.snapshot, "copying": Bench.copying,
         "transaction": Bench.transaction, "start": Bench.start,
         "postgres": into_postgres.stream, "tables": into_postgres.tables,
+        "kafka": kafka.to_kafka, "sink": kafka.from_kafka,
     }  # fmt: skip
-    parser.add_argument("measure", nargs="*", choices=[*measures, []], help="default: all")
+    parser.add_argument(
+        "measure", nargs="*", choices=[*measures, []], help="default: all but kafka and sink, which want Java"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     given = parser.parse_args()
     console, results = Console(), {}
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(settings=SETTINGS) as server:
         bench = Bench(Path(folder), server, given.scale)
-        for name in given.measure or measures:
+        for name in given.measure or [each for each in measures if each not in ("kafka", "sink")]:
             results[name] = measures[name](bench)
             table = Table(title=f"{name}: {measures[name].__doc__}", title_justify="left", show_header=False)
             for label, value in results[name].items():

@@ -21,20 +21,20 @@ def create(connection: psycopg.Connection) -> None:
     connection.execute(CREATE)
 
 
-def insert(connection: psycopg.Connection, rows: int, per_transaction: int) -> None:
-    for start in range(0, rows, per_transaction):
-        connection.execute(INSERT, [start, start, min(per_transaction, rows - start)])
+def insert(connection: psycopg.Connection, rows: int, per_transaction: int, first: int = 0) -> None:
+    for start in range(first, first + rows, per_transaction):
+        connection.execute(INSERT, [start, start, min(per_transaction, first + rows - start)])
 
 
-def change(connection: psycopg.Connection, rows: int, per_transaction: int = 1000) -> int:
-    """Insert `rows`, update half of them, delete a tenth; returns the number of changes."""
-    insert(connection, rows, per_transaction)
-    for start in range(0, rows, 2 * per_transaction):
+def change(connection: psycopg.Connection, rows: int, per_transaction: int = 1000, first: int = 0) -> int:
+    """Insert `rows` behind key `first`, update half of them, delete a tenth; returns the number of changes."""
+    insert(connection, rows, per_transaction, first)
+    for start in range(first, first + rows, 2 * per_transaction):
         connection.execute(
             "update orders set status = 'paid', updated = now() where id > %s and id <= %s and id %% 2 = 0",
             [start, start + 2 * per_transaction],
         )
-    for start in range(0, rows, 10 * per_transaction):
+    for start in range(first, first + rows, 10 * per_transaction):
         connection.execute(
             "delete from orders where id > %s and id <= %s and id %% 10 = 0",
             [start, start + 10 * per_transaction],
