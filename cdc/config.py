@@ -137,6 +137,16 @@ class LogSettings(Settings, kw_only=True, frozen=True):
     """`auto`: readable on a terminal, JSON lines otherwise."""
 
 
+class OtelSettings(Settings, kw_only=True, frozen=True):
+    """`[otel]`: where metrics are sent over OpenTelemetry's protocol, beside /metrics; needs the extra `otel`."""
+
+    endpoint: str = ""
+    """Such as http://collector:4318/v1/metrics; empty: nowhere."""
+    headers: dict[str, str] = {}
+    interval: Seconds = 30.0
+    service: str = "cdc"
+
+
 class Config(Settings, kw_only=True, frozen=True):
     """The whole file. `warehouses` holds each table already converted to its connector's settings."""
 
@@ -147,3 +157,4 @@ class Config(Settings, kw_only=True, frozen=True):
     warehouses: dict[str, WarehouseSettings] = {}
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    otel: OtelSettings = OtelSettings()

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 HIDDEN = "•••"
-KEYS = re.compile(r"password|passphrase|secret|token|key|credential", re.IGNORECASE)
+KEYS = re.compile(r"authorization|password|passphrase|secret|token|key|credential", re.IGNORECASE)
 URL_PASSWORD = re.compile(r"(?<=://)([^/?#\s@:]*):[^\s]*@")  # up to the last @: it may be there unescaped
 WORD_PASSWORD = re.compile(
     r"""\b(\w*(?:password|secret|token|key)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)""", re.IGNORECASE

@@ -83,12 +83,15 @@ def serve(
     """Run the daemon until it is told to stop, or `until` is met. Raises what ended it."""
     from cdc.daemon import Daemon
     from cdc.line import Parts
+    from cdc.metrics import told_registry
+    from cdc.otel import OtelExport
     from cdc.serve import HttpServer
     from cdc.source.connect import where
 
     config = settings(config_file)
     daemon = Daemon(config, until=until, parts=Parts(reader, warehouses), request=request)
-    with stop_on_signals() as stop, HttpServer(config.http, daemon) as server:
+    exported = OtelExport(config.otel, [told_registry(daemon.status), daemon.registry])
+    with stop_on_signals() as stop, HttpServer(config.http, daemon) as server, exported:
         targets = {name: each.kind for name, each in config.warehouses.items()}
         source = hide_passwords(where(config.source))
         log.info(
