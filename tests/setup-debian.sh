@@ -15,6 +15,7 @@ wanted=(
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core"
     "/usr/sbin/mariadbd mariadb-server-core"  # the server alone: nothing is started
     "/usr/bin/my_print_defaults mariadb-client-core"
+    "/usr/bin/kcat kcat"
 )
 packages=("$@")
 if [ $# -eq 0 ]; then
