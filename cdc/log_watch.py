@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from cdc import registry
 from cdc.config import MEMORY, Config
@@ -15,46 +17,73 @@ from cdc.wire.names import Topics
 FRESH = 2.0  # seconds for which an answer is given again, unless something was published since
 
 
-class LogWatch:
-    """Asks when it is asked, if the last answer is old. `published` counts what the reader here has published."""
+class Answer(NamedTuple):
+    """What was said, when it was asked, and how far the reader here had published by then."""
 
-    def __init__(self, config: Config, published: Callable[[], int] = lambda: 0) -> None:
+    asked: float
+    published: int
+    lags: Sequence[PartitionLag] | None
+
+
+class LogWatch:
+    """Asks when its answer is old. `published` counts what the reader here has published.
+
+    Unless it is to `wait`, it asks in a thread of its own, and nobody waits for brokers that are away.
+    """
+
+    def __init__(
+        self, config: Config, published: Callable[[], int] = lambda: 0, *, wait: bool = False
+    ) -> None:
         self._config = config
         self._published = published
+        self._wait = wait
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, int, Sequence[PartitionLag] | None]] = {}
-        self._wanted: Callable[[str], bool] | None = None
+        self._asking: set[str] = set()
+        self._known: dict[str, Answer] = {}
 
     def complete(self, status: WarehouseStatus, *, drained: bool) -> None:
         """Put into a warehouse's status what is known of its appliers in all processes. `drained`: the stream gives no more.
 
-        Nothing is changed where the transport is no log, or its brokers cannot be asked.
+        Nothing is changed where the transport is no log.
         """
-        found = self._lags(status.name)
-        if found is None:
+        if self._config.transport.kind == MEMORY:
             return
-        status.partitions = list(found)
-        status.records_behind = sum(each.records for each in found)
-        if status.records_behind == 0 and drained:
+        answer = self._answer(status.name)
+        if answer.lags is not None:
+            status.partitions = list(answer.lags)
+            status.records_behind = sum(each.records for each in answer.lags)
+        if status.records_behind == 0 and drained and answer.published == self._published():
             status.behind_seconds = 0.0
         elif status.behind_seconds == 0.0:
             applied = status.applied_commit_time
             status.behind_seconds = None if applied is None else max(time.time() - applied, 0.0)
 
-    def _lags(self, warehouse: str) -> Sequence[PartitionLag] | None:
-        if self._config.transport.kind == MEMORY:
-            return None
+    def _answer(self, warehouse: str) -> Answer:
+        """The last one; a new one is asked for if it is old, or something was published since."""
         with self._lock:
-            asked, published, found = self._known.get(warehouse, (0.0, -1, None))
-            now = self._published()
-            if time.monotonic() - asked >= FRESH or published != now:
-                transport = registry.transport(self._config.transport.kind)
-                settings = self._config.transport
-                if self._wanted is None:
-                    self._wanted = Topics(self._config.format, transport.prefix(settings)).is_table
-                try:
-                    found = transport.lag(settings, warehouse, self._wanted)
-                except TransportError:
-                    found = None
-                self._known[warehouse] = (time.monotonic(), now, found)
-            return found
+            known = self._known.get(warehouse, NOTHING)
+            old = time.monotonic() - known.asked >= FRESH or known.published != self._published()
+            if not old or warehouse in self._asking:
+                return known
+            self._asking.add(warehouse)
+        if self._wait:
+            self._ask(warehouse)
+        else:
+            threading.Thread(target=self._ask, args=(warehouse,), name="log watch", daemon=True).start()
+        return self._known.get(warehouse, NOTHING)
+
+    def _ask(self, warehouse: str) -> None:
+        settings, published = self._config.transport, self._published()
+        found: Sequence[PartitionLag] | None = None
+        try:
+            transport = registry.transport(settings.kind)
+            wanted = Topics(self._config.format, transport.prefix(settings)).is_table
+            with suppress(TransportError):
+                found = transport.lag(settings, warehouse, wanted)
+        finally:
+            with self._lock:
+                self._known[warehouse] = Answer(time.monotonic(), published, found)
+                self._asking.discard(warehouse)
+
+
+NOTHING = Answer(float("-inf"), -1, None)

@@ -79,7 +79,7 @@ def _look_at_log(
     except CdcError as error:
         problems.append(str(error))
         return
-    watch = LogWatch(config)
+    watch = LogWatch(config, wait=True)
     for each in warehouses:
         watch.complete(each, drained=False)
 

@@ -44,7 +44,7 @@ def test_no_broker(prefix: str) -> None:
         Settings(bootstrap_servers="127.0.0.1:1", topic_prefix=prefix, connect_timeout=1)
     )
     assert (check.name, check.state) == ("brokers", "fail")
-    assert "ECONNREFUSED" in check.detail
+    assert "refused" in check.detail.lower()
     assert "bootstrap_servers" in check.fix
     gc.collect()  # kafka-python leaves the sockets of refused connections to the collector, which warns of them
 

@@ -85,9 +85,9 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
     with cli.started("apply", **applying) as applier:
         eventually(lambda: state(over_kafka, applying) == "streaming", "it waits for topics")
         with cli.started("read", **reading) as reader:
-            eventually(lambda: has_published(over_kafka, reading), "all is published")
+            await_published(over_kafka, reading)
             database.execute(CHANGES)
-            eventually(lambda: has_published(over_kafka, reading), "changes, too")
+            await_published(over_kafka, reading)
             eventually(lambda: behind() == 0, "all is applied")
             status = said(over_kafka, applying)
             assert status
@@ -99,7 +99,7 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
             database.execute(
                 "delete from orders where id > 3000; insert into customers values (9000, 'x', 'y')"
             )
-            eventually(lambda: has_published(over_kafka, reading), "the reader goes on alone")
+            await_published(over_kafka, reading)
             assert cli.stop(reader).code == 0
     with cli.started("apply", "local", **applying) as applier:
         eventually(lambda: behind() == 0, "the rest is applied")
@@ -147,12 +147,16 @@ def state(replica: Replica, process: dict[str, str]) -> str:
     return status.state if status else ""
 
 
-def has_published(replica: Replica, process: dict[str, str]) -> bool:
-    """All that is committed now."""
+def await_published(replica: Replica, process: dict[str, str]) -> None:
+    """All that is committed now; what is written later may not be confirmed for seconds."""
     (lsn,) = replica.database.query("select pg_current_wal_lsn()::text")[0]
-    status = said(replica, process)
-    confirmed = status.source.confirmed_lsn if status and are_live(status) else None
-    return confirmed is not None and parse_lsn(confirmed) >= parse_lsn(lsn)
+
+    def is_published() -> bool:
+        status = said(replica, process)
+        confirmed = status.source.confirmed_lsn if status and are_live(status) else None
+        return confirmed is not None and parse_lsn(confirmed) >= parse_lsn(lsn)
+
+    eventually(is_published, f"{lsn} is published")
 
 
 @pytest.mark.parametrize("topics", [False, True])
