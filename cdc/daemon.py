@@ -145,7 +145,7 @@ class Daemon:
         """As of now; what the server knows of the slot may be a second old."""
         status = self.book.status()
         for each in status.warehouses:
-            self._log.complete(each, drained=self.book.drained_now or not self._parts.reader)
+            self._log.complete(each, drained=self.book.drained_now, reader=self._parts.reader)
         if self._parts.reader and status.state in ("streaming", "retrying", "paused", "stopping"):
             known = status.source
             status.source = msgspec.structs.replace(

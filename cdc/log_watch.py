@@ -41,9 +41,10 @@ class LogWatch:
         self._asking: set[str] = set()
         self._known: dict[str, Answer] = {}
 
-    def complete(self, status: WarehouseStatus, *, drained: bool) -> None:
+    def complete(self, status: WarehouseStatus, *, drained: bool, reader: bool = True) -> None:
         """Put into a warehouse's status what is known of its appliers in all processes. `drained`: the stream gives no more.
 
+        Without a `reader` here, and with all on the log applied, nobody knows how far behind it is: the reader may be away.
         Nothing is changed where the transport is no log.
         """
         if self._config.transport.kind == MEMORY:
@@ -54,9 +55,14 @@ class LogWatch:
             status.records_behind = sum(each.records for each in answer.lags)
         if status.records_behind == 0 and drained and answer.published == self._published():
             status.behind_seconds = 0.0
+        elif status.records_behind == 0 and not reader:
+            status.behind_seconds = None
         elif status.behind_seconds == 0.0:
             applied = status.applied_commit_time
             status.behind_seconds = None if applied is None else max(time.time() - applied, 0.0)
+        for table in status.tables:
+            if table.state == "live":
+                table.behind_seconds = status.behind_seconds
 
     def _answer(self, warehouse: str) -> Answer:
         """The last one; a new one is asked for if it is old, or something was published since."""

@@ -81,7 +81,7 @@ def _look_at_log(
         return
     watch = LogWatch(config, wait=True)
     for each in warehouses:
-        watch.complete(each, drained=False)
+        watch.complete(each, drained=False, reader=False)
 
 
 def _copied(controls: Mapping[str, bytes], tables: dict[str, TableStatus]) -> None:

@@ -88,6 +88,7 @@ function tables() {
   const numbers = ["inserts", "updates", "deletes"];
   const head = make("tr", {}, make("th", {}, "table"), make("th", {}, "state"), make("th", { class: "number" }, "copied"),
     ...numbers.map((name) => make("th", { class: "number wide" }, name)));
+  if (mayAct()) head.append(make("th", {}, ""));
   put("tables", make("thead", {}, head), make("tbody", {}, ...found.slice(0, MOST_TABLES).map((table) => row(table, numbers))));
   const states = ORDER.map((name) => [name, status.tables.filter((table) => table.state === name).length]);
   put("counts", states.filter(([, many]) => many).map(([name, many]) => `${many} ${name.replaceAll("_", " ")}`).join(", "));
@@ -104,8 +105,22 @@ function row(table, numbers) {
     shown.append(" ", make("progress", { max: 1, value: part, "aria-label": `${table.name} copied` }), ` ${Math.floor(part * 100)}%`);
   }
   return make("tr", {}, name, shown, make("td", { class: "number" }, count(table.rows_copied)),
-    ...numbers.map((field) => make("td", { class: "number wide" }, count(table[field]))));
+    ...numbers.map((field) => make("td", { class: "number wide" }, count(table[field]))), mayAct() && choices(table));
 }
+
+// What may be done to one table, as `cdc resync` and `cdc snapshot` ask it; the latter only for one that has no copy yet.
+function choices({ name, state }) {
+  const disabled = status.state !== "streaming", tables = [literal(name)];
+  const resync = () => confirm(`Copy ${name} anew? It keeps its rows until the new copy is complete.`)
+    && act("snapshot", { tables, restart: true }, `resync of ${name}`);
+  const snapshot = () => act("snapshot", { tables }, `snapshot of ${name}`);
+  return make("td", { class: "choices" },
+    state === "new" && make("button", { disabled, onclick: snapshot, "aria-label": `Snapshot ${name}` }, "Snapshot"),
+    make("button", { disabled, onclick: resync, "aria-label": `Resync ${name}` }, "Resync"));
+}
+
+// The daemon reads globs: a name that looks like one means itself alone.
+const literal = (name) => name.replace(/[*?[]/g, "[$&]");
 
 function notes() {
   const items = (status.notes ?? []).map((note) =>
@@ -115,21 +130,42 @@ function notes() {
 }
 
 // Only somebody who has given the token may change anything.
+const mayAct = () => Boolean(sessionStorage.getItem("token"));
+
 function actions() {
-  if (!sessionStorage.getItem("token")) return put("actions");
+  if (!mayAct()) return put("actions");
   const paused = status.state === "paused", name = paused ? "resume" : "pause";
   const usable = paused || status.state === "streaming";
   put("actions", make("button", { disabled: !usable, onclick: () => act(name) }, paused ? "Resume" : "Pause"));
 }
 
-async function act(name, body = {}) {
+async function act(path, body = {}, name = path) {
   try {
-    const answer = await ask(name, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    if (!answer.ok) banner(`${name}: ${await answer.text()}`);
+    const answer = await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    const told = await answer.text();
+    tell(`${name}: ${answer.ok ? "asked for" : words(told)}`, answer.ok);
   } catch (error) {
-    banner(`${name}: ${error.message}`);
+    tell(`${name}: ${error.message}`, false);
   }
   await look();
+}
+
+// A refusal is plain text, or an error with what, why and a hint.
+function words(told) {
+  try {
+    const { what, why, hint } = JSON.parse(told);
+    return [what, why, hint].filter(Boolean).join("\n");
+  } catch {
+    return told;
+  }
+}
+
+// What came of the last thing that was asked for; it stays until the next.
+function tell(text, well) {
+  const element = document.getElementById("said");
+  element.className = well ? "banner well" : "banner";
+  element.textContent = text;
+  element.hidden = false;
 }
 
 document.getElementById("sign-in").addEventListener("submit", (event) => {

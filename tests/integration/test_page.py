@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from cdc.config import HttpSettings
 from cdc.serve import HttpServer
 from tests.fixtures.browser import Open, Watched
-from tests.fixtures.line import Replica, Running
+from tests.fixtures.line import Replica, Running, eventually
 from tests.fixtures.postgres import Database
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "device_scale_factor": 2}
@@ -150,3 +150,52 @@ def test_whoever_has_the_token_sees_the_line_and_may_pause_it(
             page.click("#actions button:text('Resume')")
             expect(page.locator("#state")).to_have_text("streaming", timeout=20_000)
         assert running.daemon.status().state == "streaming"
+
+
+def test_whoever_has_the_token_copies_a_parked_table_anew_by_a_click(
+    source: Database, tmp_path: Path, open_page: Open
+) -> None:
+    settings = HttpSettings(listen="127.0.0.1:0", token="the-token")
+    source.execute("create table price (id int primary key, v numeric(5,2)); insert into price values (1, 1)")
+    replica = Replica(source, tmp_path)
+    with replica.running() as running, HttpServer(settings, running.daemon) as http:
+        running.wait_live()
+        source.execute("insert into price values (2, 'NaN')")  # which a DECIMAL of DuckDB cannot be
+        eventually(lambda: (table := running.table("public.price")) and table.state == "parked")
+        source.execute("update price set v = 2 where id = 2; insert into price values (3, 3)")
+        with open_page(f"http://{http.address}/") as seen:
+            page, asked = seen.page, []
+            answers = ["dismiss", "accept", "accept"]
+
+            def answer(dialog: Dialog) -> None:
+                asked.append(dialog.message)
+                getattr(dialog, answers[len(asked) - 1])()
+
+            page.on("dialog", answer)
+            page.fill("#token", "the-token")
+            page.click("#sign-in button")
+            row = page.locator("#tables tbody tr", has_text="public.price")
+            expect(row).to_contain_text("parked")
+            click = row.get_by_role("button", name="Resync public.price").click
+            click()  # thought better of
+            expect(page.locator("#said")).to_be_hidden()
+            expect(row).to_contain_text("parked")
+            click()
+            expect(page.locator("#said")).to_have_text("resync of public.price: asked for")
+            expect(row.locator(".pill")).to_have_text("live", timeout=20_000)
+            expect(row).not_to_contain_text("cannot be kept")
+            assert len(asked) == 2
+            assert "public.price" in asked[0]
+            page.evaluate("sessionStorage.setItem('token', 'of yesterday')")
+            click()
+            expect(page.locator("#said")).to_contain_text("send the token of [http]")
+        assert running.daemon.verify().equal
+    assert replica.target_rows("public.price") == replica.source_rows("public.price")
+    assert replica.target_rows("public.price").total() == 3
+
+
+def test_without_a_token_nothing_can_be_pressed(source: Database, tmp_path: Path, open_page: Open) -> None:
+    with served(Replica(source, tmp_path)) as (running, address), open_page(address) as seen:
+        running.wait_live()
+        expect(seen.page.locator("#tables .pill.good")).to_have_count(3)
+        expect(seen.page.locator("main button, #actions button")).to_have_count(0)

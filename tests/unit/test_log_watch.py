@@ -9,7 +9,7 @@ import pytest
 
 from cdc.config import Config, SourceSettings, TransportSettings
 from cdc.log_watch import LogWatch
-from cdc.status import PartitionLag, WarehouseStatus
+from cdc.status import PartitionLag, TableLag, WarehouseStatus
 
 
 class Brokers:
@@ -60,3 +60,22 @@ def test_behind_is_zero_only_if_nothing_was_published_since_it_was_asked(brokers
     brokers.records, published = 3, 2
     late = status(watch, behind=0.0)
     assert (late.records_behind, late.behind_seconds) == (3, None)
+
+
+def test_appliers_alone_never_claim_to_be_in_sync(brokers: Brokers) -> None:
+    """All that is on the topics is applied: what the source has besides, only a reader knows."""
+    brokers.answering.set()
+    watch = LogWatch(CONFIG, wait=True)
+    tables = [TableLag(name="t", behind_seconds=0.0), TableLag(name="copied", state="copying")]
+    found = WarehouseStatus(name="w", kind="duckdb", behind_seconds=0.0, tables=tables)
+    watch.complete(found, drained=False, reader=False)
+    assert (found.records_behind, found.behind_seconds) == (0, None)
+    assert [each.behind_seconds for each in found.tables] == [None, None]
+
+
+def test_appliers_alone_with_records_before_them_tell_the_age_of_what_they_applied(brokers: Brokers) -> None:
+    brokers.answering.set()
+    brokers.records = 3
+    found = WarehouseStatus(name="w", kind="duckdb", behind_seconds=7.0)
+    LogWatch(CONFIG, wait=True).complete(found, drained=False, reader=False)
+    assert (found.records_behind, found.behind_seconds) == (3, 7.0)
