@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from cdc.config import Count, WarehouseSettings
+from cdc.config import Count, Seconds, WarehouseSettings
 
 Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$")]
 
@@ -22,6 +22,10 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     threads: Count = 2
     checkpoint_threshold: Size = "256MB"
     """The size of DuckDB's WAL at which a commit moves it into the file, which takes seconds."""
+    read_copy: str = ""
+    """A file that is a copy of the database, for other processes to read; replaced whole. Empty: none."""
+    read_copy_seconds: Seconds = 60.0
+    """The pause between two copies; without changes none is made."""
 
     unrepresentable: Literal["refuse", "null"] = "refuse"
     """A value its column cannot hold unaltered (NaN in a DECIMAL, an infinite interval): stop, or store NULL and warn."""

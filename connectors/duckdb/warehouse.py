@@ -26,6 +26,7 @@ from cdc.schema import Table
 from connectors.duckdb import catalog, failures
 from connectors.duckdb.marks import Marks
 from connectors.duckdb.merging import Merger
+from connectors.duckdb.read_copy import ReadCopy
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan
 
@@ -48,6 +49,8 @@ class DuckDBWarehouse:
         self._marks = Marks(connection, self.database)
         self._merger = Merger(connection)
         self._plans: dict[str, Plan] = {}
+        self._changed = False  # more than marks, since the last commit
+        self._copy = ReadCopy(connection, self.database, settings) if settings.read_copy else None
 
     def state(self) -> Checkpoint:
         if not self._open:
@@ -85,6 +88,9 @@ class DuckDBWarehouse:
             self._connection.execute("COMMIT")
             self._open = False
             self._marks.written()
+        if self._copy is not None:
+            self._copy.committed(changed=self._changed)
+        self._changed = False
 
     def forget(self) -> None:
         with self._transaction(COMMIT, self._settings.path):
@@ -109,6 +115,8 @@ class DuckDBWarehouse:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if self._copy is not None:
+                self._copy.close()
             with contextlib.suppress(duckdb.Error):
                 self._rollback()
                 self._merger.close()
@@ -121,6 +129,7 @@ class DuckDBWarehouse:
             if not self._open:
                 self._connection.execute("BEGIN")
                 self._open = True
+            self._changed |= what != COMMIT
             yield
         except duckdb.Error as error:
             self._abort()
