@@ -14,6 +14,7 @@ from rich.text import Text
 from cdc.ask import ask_status
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, Json, settings
+from cdc.commands.stop import stop_on_signals
 from cdc.config import Config
 from cdc.errors import EXIT_FAILED
 from cdc.status import Status, lag_of
@@ -89,19 +90,20 @@ def _find(config: Config) -> tuple[Status, bool]:
 
 
 def _watch(config: Config, found: Status, *, json: bool) -> None:
-    try:
+    """Until a signal; an exception would be lost if it came at a moment in which a driver cannot raise one."""
+    with stop_on_signals(doing="") as stop:
         if json or not screen.out.is_terminal:
             while True:
                 screen.show_json(lag_of(found)) if json else screen.show(lags(found))
-                time.sleep(WATCH_SECONDS)
+                if stop.wait(WATCH_SECONDS):
+                    return
                 found, _ = _find(config)
         with Live(console=screen.out, auto_refresh=False) as shown:
             while True:
                 shown.update(Group(*_notes(found), lags(found)), refresh=True)
-                time.sleep(WATCH_SECONDS)
+                if stop.wait(WATCH_SECONDS):
+                    return
                 found, _ = _find(config)
-    except KeyboardInterrupt:
-        return
 
 
 def whole(found: Status) -> RenderableType:

@@ -15,14 +15,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def stop_on_signals(doing: str = "applying what was received") -> Iterator[threading.Event]:
-    """An event that is set by the first signal. For the main thread."""
+    """An event that is set by the first signal; `doing` tells what a person waits for then ("": nothing worth telling).
+
+    For the main thread.
+    """
     stop = threading.Event()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             os._exit(128 + number)  # unwinding would wait for the very things that do not end
         stop.set()
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and doing:
             # Not by a console, which would write into the middle of a live display.
             sys.stderr.write(f"\nstopping: {doing}; once more to end at once\n")
 

@@ -132,7 +132,10 @@ class LibrdkafkaConsumer:
         def on_assign(consumer: Any, partitions: list[Any]) -> None:
             self._assignments += 1
             starts = assigned([(each.topic, each.partition) for each in partitions])
-            consumer.assign([self._place(partition, starts[partition]) for partition in starts])
+            places = [self._place(partition, starts[partition]) for partition in starts]
+            consumer.assign(places)
+            if places:  # librdkafka remembers that one was paused, over a rebalance that took it away and gave it back
+                consumer.resume(places)
 
         def on_revoke(consumer: Any, partitions: list[Any]) -> None:
             revoked([(each.topic, each.partition) for each in partitions])

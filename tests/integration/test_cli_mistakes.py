@@ -59,7 +59,7 @@ def told(cli: Cli, *arguments: str, code: int, **environ: str) -> str:
                 "CDC_TRANSPORT__TOPIC_PREFIX": "x",
             },
             EXIT_TRY_AGAIN,
-            ["127.0.0.1:1", "brokers cannot be reached", "bootstrap_servers"],
+            ["127.0.0.1:1", "the broker cannot be used", "bootstrap_servers"],
         ),
         ({"CDC_SOURCE__DSN": "no such thing"}, EXIT_USAGE, ["[source] dsn cannot be read"]),
     ],
@@ -109,7 +109,11 @@ def test_a_slot_that_somebody_streams_from(cli: Cli, database: Database) -> None
     with cli.started("run", CDC_HTTP__LISTEN=listen) as first:
         cli.environ = {"CDC_HTTP__LISTEN": listen}
         cli.until(is_live, first)
-        other = {"CDC_HTTP__LISTEN": "", "CDC_WAREHOUSES__LOCAL__PATH": "other.duckdb"}
+        other = {
+            "CDC_HTTP__LISTEN": "",
+            "CDC_WAREHOUSES__LOCAL__PATH": "other.duckdb",
+            "CDC_SOURCE__SLOT_WAIT": "0",
+        }
         text = told(cli, "run", code=EXIT_TRY_AGAIN, **other)
         assert database.name in text
         assert "in use" in text

@@ -52,19 +52,19 @@ def reader(database: Database, tmp_path: Path, kafka: Address) -> Replica:
     return replica
 
 
-def test_the_jdbc_sink_fills_postgresql(reader: Replica, debezium: Worker, kafka: Address) -> None:
+def test_the_jdbc_sink_fills_postgresql(reader: Replica, debezium_sink: Worker, kafka: Address) -> None:
     source = reader.database
     source.execute(TYPES)
     with fresh_database(source.server) as target, reader.process("read"):
         topics = [f"{source.name}.public.{table}" for table in ("types", "pairs")]
         eventually(lambda: set(topics) <= set(_topics(kafka, source.name)), "the topics are there")
-        debezium.add(target.name, _sink(target, topics))
+        debezium_sink.add(target.name, _sink(target, topics))
         try:
-            eventually(lambda: _is_equal(debezium, source, target), "the copy is equal")
+            eventually(lambda: _is_equal(debezium_sink, source, target), "the copy is equal")
             source.execute(CHANGES)
-            eventually(lambda: _is_equal(debezium, source, target), "the changes are equal")
+            eventually(lambda: _is_equal(debezium_sink, source, target), "the changes are equal")
         finally:
-            debezium.remove(target.name)
+            debezium_sink.remove(target.name)
 
 
 def _topics(kafka: Address, prefix: str) -> list[str]:
