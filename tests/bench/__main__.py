@@ -157,12 +157,14 @@ class Bench:
 
     def _time_to_stream(self, config: Path) -> float:
         begun = time.monotonic()
-        command = [sys.executable, "-m", "cdc.cli", "run", "-c", str(config)]
+        command = [sys.executable, "-m", "cdc", "run", "-c", str(config)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
             assert daemon.stderr is not None
             for line in daemon.stderr:
                 if json.loads(line)["event"] == "streaming":
                     break
+            else:
+                raise RuntimeError("cdc run has ended before it streamed")
             took = time.monotonic() - begun
             daemon.send_signal(signal.SIGTERM)
             daemon.stderr.read()

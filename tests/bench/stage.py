@@ -115,7 +115,7 @@ class Stage:
 
     @contextmanager
     def cdc(self, command: str, config: Path) -> Iterator[subprocess.Popen[bytes]]:
-        with subprocess.Popen([sys.executable, "-m", "cdc.cli", command, "-c", str(config)]) as process:
+        with subprocess.Popen([sys.executable, "-m", "cdc", command, "-c", str(config)]) as process:
             try:
                 yield process
             finally:

@@ -53,7 +53,9 @@ def test_a_slot_in_use_names_its_user(database: Database) -> None:
 
 
 def test_a_missing_slot_is_lost(every_database: Database) -> None:
-    with pytest.raises(SlotLost, match=r'127.0.0.1:\d+/test\w*_\d+: .* "test\w*_\d+" does not exist \(.*cdc drop'):
+    with pytest.raises(
+        SlotLost, match=r'127.0.0.1:\d+/test\w*_\d+: .* "test\w*_\d+" does not exist \(.*cdc drop'
+    ):
         open_stream(settings_of(every_database))
 
 
