@@ -47,6 +47,9 @@ class FakeLibrdkafka:
     def assign(self, places: Any) -> None:
         pass
 
+    def resume(self, places: Any) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
