@@ -15,6 +15,8 @@ from cdc.status import PartitionLag, WarehouseStatus
 from cdc.wire.names import Topics
 
 FRESH = 2.0  # seconds for which an answer is given again, unless something was published since
+PATIENCE = 1.0  # seconds that a status waits for a new answer
+TOO_OLD = 30.0  # seconds after which an old one says nothing
 
 
 class Answer(NamedTuple):
@@ -28,7 +30,7 @@ class Answer(NamedTuple):
 class LogWatch:
     """Asks when its answer is old. `published` counts what the reader here has published.
 
-    Unless it is to `wait`, it asks in a thread of its own, and nobody waits for brokers that are away.
+    It asks in a thread of its own, so that nobody waits long for brokers that are away, unless it is to `wait`.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class LogWatch:
         self._config = config
         self._published = published
         self._wait = wait
-        self._lock = threading.Lock()
+        self._answered = threading.Condition()
         self._asking: set[str] = set()
         self._known: dict[str, Answer] = {}
 
@@ -66,20 +68,21 @@ class LogWatch:
 
     def _answer(self, warehouse: str) -> Answer:
         """The last one; a new one is asked for if it is old, or something was published since."""
-        with self._lock:
+        with self._answered:
             known = self._known.get(warehouse, NOTHING)
             old = time.monotonic() - known.asked >= FRESH or known.published != self._published()
-            if not old or warehouse in self._asking:
+            if not old:
                 return known
-            self._asking.add(warehouse)
-        if self._wait:
-            self._ask(warehouse)
-        else:
-            threading.Thread(target=self._ask, args=(warehouse,), name="log watch", daemon=True).start()
-        return self._known.get(warehouse, NOTHING)
+            if warehouse not in self._asking:
+                self._asking.add(warehouse)
+                threading.Thread(target=self._ask, args=(warehouse,), name="log watch", daemon=True).start()
+            patience = None if self._wait else PATIENCE
+            self._answered.wait_for(lambda: warehouse not in self._asking, patience)
+            known = self._known.get(warehouse, NOTHING)
+            return known if time.monotonic() - known.asked < TOO_OLD else NOTHING
 
     def _ask(self, warehouse: str) -> None:
-        settings, published = self._config.transport, self._published()
+        settings, published, asked = self._config.transport, self._published(), time.monotonic()
         found: Sequence[PartitionLag] | None = None
         try:
             transport = registry.transport(settings.kind)
@@ -87,9 +90,10 @@ class LogWatch:
             with suppress(TransportError):
                 found = transport.lag(settings, warehouse, wanted)
         finally:
-            with self._lock:
-                self._known[warehouse] = Answer(time.monotonic(), published, found)
+            with self._answered:
+                self._known[warehouse] = Answer(asked, published, found)
                 self._asking.discard(warehouse)
+                self._answered.notify_all()
 
 
 NOTHING = Answer(float("-inf"), -1, None)
