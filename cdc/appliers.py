@@ -89,7 +89,7 @@ class Appliers:
                 if parked.reason:
                     self._book.table_refused(table, f"{name}: {parked.reason}", MEND.format(table))
                 if parked.rows:
-                    self._book.dead_lettered(name, table, "left out by earlier runs", parked.rows)
+                    self._book.dead_lettered_before(name, table, parked.rows)
             subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
             if isinstance(subscriber, MemorySubscriber):
                 self._book.queues[name] = subscriber.fill

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -37,6 +38,7 @@ class Book(CopyObserver, Notes):
         Notes.__init__(self, clock)
         self._tables: dict[str, TableStatus] = {}
         self._until: dict[str, Lsn] = {}
+        self._dead_letters: Counter[tuple[str, str]] = Counter()  # per warehouse and table
         self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
         self._received = Received()
         self._proof = Proof()
@@ -79,12 +81,19 @@ class Book(CopyObserver, Notes):
 
     def dead_lettered(self, warehouse: str, table: str, reason: str, rows: int = 1) -> None:
         """Rows or records were set aside instead of being applied."""
+        self._dead_letters[warehouse, table] += rows
         self.meters.dead_letters.labels(warehouse, table).inc(rows)
         self._warehouses[warehouse].status.dead_letters += rows
         self.note("dead_letter", reason, table=table, warehouse=warehouse)
 
-    def streaming(self, server: str) -> None:
+    def dead_lettered_before(self, warehouse: str, table: str, rows: int) -> None:
+        """What the target remembers, at the start of an attempt: told as far as this run has not counted it."""
+        if (unknown := rows - self._dead_letters[warehouse, table]) > 0:
+            self.dead_lettered(warehouse, table, "left out by earlier runs", unknown)
+
+    def streaming(self, server: str, timeline: int | None = None) -> None:
         self.state, self.error = "streaming", ""
+        self.source.timeline = timeline
         self._received.drained = False
         self.source.server = server
 
@@ -144,7 +153,6 @@ class Book(CopyObserver, Notes):
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "copy_started")
-            status.reason = status.mend = ""
             status.rows_estimated = estimate
             status.reason = status.mend = ""
 

@@ -149,7 +149,10 @@ class Daemon:
         if self._parts.reader and status.state in ("streaming", "retrying", "paused", "stopping"):
             known = status.source
             status.source = msgspec.structs.replace(
-                self._slot.status(), received_lsn=known.received_lsn, proved_at=known.proved_at
+                self._slot.status(),
+                received_lsn=known.received_lsn,
+                proved_at=known.proved_at,
+                timeline=known.timeline,
             )
         return status
 

@@ -108,7 +108,7 @@ class Line:
             self._wait(stop)
             return
         reading.open(opened, ends, publisher)
-        self._begun(capture.where)
+        self._begun(capture.where, capture.here.timeline)
         reading.run()
         if self._until != "stopped" and not stop.is_set():
             ends.await_applied(appliers.subscribers, DRAIN)
@@ -121,8 +121,8 @@ class Line:
         if self._appliers.failure is not None:
             raise self._appliers.failure
 
-    def _begun(self, where: str) -> None:
-        self._book.streaming(where)
+    def _begun(self, where: str, timeline: int | None = None) -> None:
+        self._book.streaming(where, timeline)
         self.streamed = True
         self.streaming.set()
 

@@ -68,7 +68,7 @@ class Heartbeat:
                 log.warning(
                     "heartbeat.refused",
                     why=said,
-                    hint="set [source] heartbeat_query to a statement that is allowed, or heartbeat_interval = 0",
+                    hint="set [source] heartbeat_query to what is allowed (write schema.table), or heartbeat_interval = 0",
                 )
         else:
             self._refused = ""

@@ -115,3 +115,24 @@ def test_a_promoted_standby_with_the_slot_is_followed(primary: Database, tmp_pat
         target = replica.target_rows("public.item")
         assert target.total() == 12
         assert other.query("select timeline_id from pg_control_checkpoint()") >= [(1,)]
+
+
+def test_a_promoted_standby_without_the_slot_is_told_with_the_way_out(
+    primary: Database, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    replica = replica_of(primary, work)
+    primary.execute("insert into item select generate_series(1, 10)")
+    primary.query("select pg_create_physical_replication_slot('standby', true)")
+    replica.catch_up()
+    with backup(primary, "-R", "-S", "standby") as standby:
+        standby.start()
+        primary.server.stop()
+        other = Database(standby, "shop")
+        other.query("select pg_promote()")
+        other.execute("insert into item values (11)")
+        replica.settings["source"]["dsn"] = other.dsn
+        with pytest.raises(SlotLost, match=r"is gone.*`cdc drop`, then `cdc run`"):
+            replica.catch_up()
+        assert replica.target_rows("public.item").total() == 10

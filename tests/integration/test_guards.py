@@ -38,6 +38,7 @@ def test_a_slot_in_use_is_waited_for_and_its_holder_named(database: Database, tm
         assert "application 'cdc', from 127.0.0.1 streams from it" in error
         holder.close()
         eventually(lambda: daemon.status().state == "streaming", "it has the slot")
+        assert daemon.status().source.timeline == 1
     finally:
         holder.close()
         stop.set()

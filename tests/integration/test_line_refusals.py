@@ -78,6 +78,8 @@ def test_a_row_is_parked_and_counted(replica: Replica) -> None:
         eventually(lambda: running.errors or running.daemon.status().warehouses[0].dead_letters == 1)
         [note] = [each for each in running.daemon.status().notes if each.kind == "dead_letter"]
         assert (note.table, note.warehouse) == ("public.t", "local")
+        counted = {"warehouse": "local", "table": "public.t"}
+        assert running.daemon.registry.get_sample_value("cdc_dead_letters_total", counted) == 1
     replica.catch_up()
     with duckdb.connect(str(replica.target), read_only=True) as connection:
         found = connection.execute(

@@ -133,3 +133,14 @@ def test_a_status_is_a_copy(book: Book) -> None:
     assert before.tables[0].state == "live"
     assert (before.state, book.status().state, book.status().error) == ("starting", "failed", "broken")
     assert book.status("stopping").state == "stopping"
+
+
+def test_rows_left_out_are_counted_once_over_attempts(book: Book) -> None:
+    """A new attempt finds in the target what earlier runs left out, and what this one did."""
+    labels = {"warehouse": "a", "table": T}
+    book.dead_lettered_before("a", T, 3)
+    book.dead_lettered("a", T, "NaN", 2)
+    book.dead_lettered_before("a", T, 5)
+    assert book.status().warehouses[0].dead_letters == 5
+    assert book.meters.registry.get_sample_value("cdc_dead_letters_total", labels) == 5
+    assert len([each for each in book.status().notes if each.kind == "dead_letter"]) == 2
