@@ -82,6 +82,10 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
         status = said(over_kafka, applying)
         return status.warehouses[0].records_behind if status else None
 
+    def partitions() -> int:
+        status = said(over_kafka, applying)
+        return len(status.warehouses[0].partitions) if status else 0
+
     with cli.started("apply", **applying) as applier:
         eventually(lambda: state(over_kafka, applying) == "streaming", "it waits for topics")
         with cli.started("read", **reading) as reader:
@@ -89,9 +93,7 @@ def test_reader_and_applier_in_processes_of_their_own(over_kafka: Replica, tmp_p
             database.execute(CHANGES)
             await_published(over_kafka, reading)
             eventually(lambda: behind() == 0, "all is applied")
-            status = said(over_kafka, applying)
-            assert status
-            assert len(status.warehouses[0].partitions) == 9
+            eventually(lambda: partitions() == 9, "the brokers have told of every partition")
             with written_to(database):
                 assert cli("verify", "--json", **applying).json["equal"]
                 assert "fills no warehouse" in cli("verify", code=1, **reading).text

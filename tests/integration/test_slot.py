@@ -94,7 +94,7 @@ def test_slot_is_not_taken_from_another_database(database: Database, connection:
 
 def test_slot_is_not_made_unasked(database: Database, connection: Connection) -> None:
     with pytest.raises(
-        SlotLost, match=r"create is false \(run `select pg_create_logical_replication_slot\('test_"
+        SlotLost, match=r"create is false \(run `select pg_create_logical_replication_slot\('test"
     ):
         ensure_slot(connection, settings_of(database, create=False))
     assert database.slots() == []
