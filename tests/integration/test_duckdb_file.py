@@ -161,7 +161,7 @@ def test_what_may_not_be_written(tmp_path: Path, made: bool) -> None:
     if made:
         opened(path).close()
     for folder in (path.parent, *path.parent.parents[:3]):
-        folder.chmod(0o755)
+        folder.chmod(folder.stat().st_mode | 0o055)  # never less: one of them may be everybody's
     program = (
         "import os, sys\nfrom connectors import duckdb\nimport connectors.duckdb.warehouse, connectors.duckdb.opening\n"
         "os.setuid(65534)\nsettings = duckdb.Settings(path=sys.argv[1])\nprint(duckdb.preflight(settings))\n"
