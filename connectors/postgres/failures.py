@@ -113,10 +113,6 @@ def is_about_a_row(error: psycopg.Error) -> bool:
     return (error.sqlstate or "").startswith(("22", "23"))
 
 
-def is_duplicate(error: psycopg.Error) -> bool:
-    return error.sqlstate == "23505"
-
-
 def cause(error: psycopg.Error) -> psycopg.Error | None:
     """What may be chained."""
     return None if is_about_a_row(error) else error
