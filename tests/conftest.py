@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.fixtures.kafka",
     "tests.fixtures.line",
     "tests.fixtures.mariadb",
+    "tests.fixtures.snowflake",
 ]

@@ -78,7 +78,7 @@ class ModesContract:
         settings = WarehouseSettings(kind="any", mode=mode, metadata=metadata)
         modes = Modes(settings, {}, lambda: 1_700_000_000_000_000)
         chance = random.Random(f"{mode} {table.name}")
-        events, truth = history(table, steps(chance, 40), 3), Truth(table)
+        events, truth = history(table, steps(chance, target.steps), 3), Truth(table)
         start = 0
         while start < len(events):
             end = start + chance.randrange(1, 12)

@@ -27,6 +27,12 @@ class Target(ABC):
     one_writer: bool = False
     """Whether the target lets nobody else write while a transaction has written; then others get TargetUnavailable."""
 
+    unnameable: frozenset[str] = frozenset()
+    """Names that the stand-in for a target, on which it is tested, does not take."""
+
+    steps: int = 40
+    """How long the random histories are; fewer for a target that takes a second for each."""
+
     @abstractmethod
     def open(self) -> Warehouse:
         """Open the warehouse, again after it was closed."""

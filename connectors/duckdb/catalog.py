@@ -16,11 +16,11 @@ import msgspec
 from cdc.errors import ColumnRefused
 from cdc.interfaces import Alteration, RenameColumn
 from cdc.schema import Column, Table
-from connectors.duckdb.arrays import flat, to_json
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
 from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
 from connectors.sql import ascii_lower, check_same_name, check_table, literal, qualified, quote
+from connectors.sql.arrays import flat, to_json
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

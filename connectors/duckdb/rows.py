@@ -14,8 +14,8 @@ from pyarrow import csv
 
 from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Row
-from connectors.duckdb.arrays import Unlistable, flat, to_json
 from connectors.duckdb.sql import Plan
+from connectors.sql.arrays import Unlistable, flat, to_json
 
 LIST = pa.list_(pa.string())
 MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer

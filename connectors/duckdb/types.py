@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 from cdc.errors import ConfigError
 from cdc.schema import Column, LogicalType, Table
-from connectors.duckdb.arrays import json_text
 from connectors.duckdb.interval import INTERVAL_TEXT
 from connectors.duckdb.settings import Settings
+from connectors.sql.arrays import json_text
 
 MAX_DIGITS = 38  # of DuckDB's DECIMAL
 

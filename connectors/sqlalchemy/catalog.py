@@ -21,11 +21,11 @@ from cdc.interfaces import Alteration, RenameColumn
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
 from connectors.sql.tables import add_column, describe
+from connectors.sql.values import Unkeepable
 from connectors.sqlalchemy.family import Family, check_names
 from connectors.sqlalchemy.settings import Settings
 from connectors.sqlalchemy.sql import Plan
 from connectors.sqlalchemy.types import Stored, column_type, holds, stored, way
-from connectors.sqlalchemy.values import Unkeepable
 
 INDEXED = 191  # characters of a text in an index of MariaDB's, which takes 3,072 bytes in all
 

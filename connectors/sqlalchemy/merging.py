@@ -17,8 +17,8 @@ from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Row
 from cdc.fold import Key, Merge
 from cdc.wire.csv_rows import read_rows
+from connectors.sql.values import Unkeepable
 from connectors.sqlalchemy.sql import Plan, batched, groups
-from connectors.sqlalchemy.values import Unkeepable
 
 log = logging.getLogger(__name__)
 

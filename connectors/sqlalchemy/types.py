@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeEngine
 from cdc.digest import FLOAT, NUMBER, TEXT
 from cdc.errors import ConfigError
 from cdc.schema import Column, LogicalType, Table
-from connectors.sqlalchemy import values
+from connectors.sql import values
 from connectors.sqlalchemy.family import Family
 from connectors.sqlalchemy.settings import Settings
 

@@ -18,14 +18,16 @@ from cdc.testing.contract import WarehouseContract
 from cdc.testing.contract_rows import RowsContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
-from connectors import duckdb, postgres, sqlalchemy
+from connectors import duckdb, postgres, snowflake, sqlalchemy
 from connectors.duckdb.catalog import read_plan
 from connectors.duckdb.warehouse import DuckDBWarehouse
 from connectors.postgres.warehouse import PostgresWarehouse
+from connectors.snowflake.view import SnowflakeView
 from connectors.sql import qualified, quote
 from connectors.sqlalchemy.view import SQLView
 from tests.fixtures.mariadb import MariaDB
 from tests.fixtures.postgres import Database
+from tests.fixtures.snowflake import Account
 
 
 class MemoryTarget(Target):
@@ -103,6 +105,27 @@ class SQLAlchemyTarget(Target):
             return list(view.texts(replace(table, live="")))
 
 
+class SnowflakeTarget(Target):
+    """Read back as `cdc verify` reads it."""
+
+    refused = (LogicalType("numeric", precision=5, scale=2), b"1.2345")
+    steps = 8
+    unnameable = frozenset(
+        ('quo"te', "'", ".")
+    )  # as schemas, fakesnow writes them into statements of its own unquoted
+
+    def __init__(self, account: Account) -> None:
+        self.settings = account.settings()
+
+    def open(self) -> Warehouse:
+        return snowflake.connect(self.settings, "contract")
+
+    def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
+        with closing(warehouse.view()) as view:
+            assert isinstance(view, SnowflakeView)
+            return list(view.texts(replace(table, live="")))
+
+
 class TestMemory(WarehouseContract):
     @pytest.fixture
     def target(self) -> Target:
@@ -139,3 +162,11 @@ class TestMariaDB(WarehouseContract):
     @pytest.fixture
     def target(self, mariadb: MariaDB) -> Target:
         return SQLAlchemyTarget(mariadb.url)
+
+
+class TestSnowflake(WarehouseContract):
+    """On a server that speaks Snowflake's protocol (tests/fixtures/snowflake.py)."""
+
+    @pytest.fixture
+    def target(self, snowflake_account: Account) -> Target:
+        return SnowflakeTarget(snowflake_account)

@@ -9,8 +9,9 @@ from cdc.digest import FLOAT, NUMBER, TEXT
 from cdc.errors import ConfigError
 from cdc.pgtypes import KINDS as ALL_KINDS
 from cdc.schema import Column, LogicalType, Table
-from connectors.duckdb import Settings, arrays
+from connectors.duckdb import Settings
 from connectors.duckdb.types import KINDS, column_type, logical, numeric
+from connectors.sql import arrays
 
 SETTINGS = Settings(path=":memory:")
 

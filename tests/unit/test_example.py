@@ -40,16 +40,20 @@ def test_it_shows_every_key(section: str) -> None:
     assert set(shown) == {field.encode_name for field in msgspec.structs.fields(kinds[section])}
 
 
-@pytest.mark.parametrize("kind", ["postgres", "sqlalchemy"])
+@pytest.mark.parametrize("kind", ["postgres", "snowflake", "sqlalchemy"])
 def test_it_shows_every_key_of_other_warehouses_with_its_default(kind: str) -> None:
     blocks = re.findall(r"(?:^#   .*\n)+", EXAMPLE.read_text(), re.MULTILINE)
     [block] = [block for block in blocks if f'kind = "{kind}"' in block]
     [shown] = tomllib.loads(re.sub("^#   ", "", block, flags=re.MULTILINE))["warehouses"].values()
     known = registry.load(kind).Settings
-    place = "dsn" if "dsn" in shown else "url"
+    needed = {
+        field.encode_name: shown[field.encode_name]
+        for field in msgspec.structs.fields(known)
+        if field.required
+    }
     common = {field.encode_name for field in msgspec.structs.fields(WarehouseSettings)} - {"kind"}
     assert set(shown) == {field.encode_name for field in msgspec.structs.fields(known)} - common
-    assert msgspec.convert(shown, known) == msgspec.convert({"kind": kind, place: shown[place]}, known)
+    assert msgspec.convert(shown, known) == msgspec.convert({"kind": kind, **needed}, known)
 
 
 def test_init_writes_it() -> None:

@@ -1,0 +1,204 @@
+"""What the target's table has to become for rows of a shape, as DDL; and how its columns are then loaded.
+
+Nothing here runs DDL: the warehouse does, when nothing is open (see `warehouse.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+from cdc.errors import ColumnRefused, TargetError
+from cdc.interfaces import Alteration, RenameColumn
+from cdc.schema import Column, Table
+from connectors.snowflake.settings import Settings
+from connectors.snowflake.sql import Plan, literal
+from connectors.snowflake.types import INTEGERS, TEXTUAL, ColumnType, column_type, number
+from connectors.sql import check_same_name, check_table, comma, qualified, quote
+from connectors.sql.values import Unkeepable
+
+LONGEST_NAME = 255
+NAMED = {
+    "REAL": "FLOAT",
+    "TIME": "TIME(6)",
+    "TIMESTAMP_NTZ": "TIMESTAMP_NTZ(6)",
+    "TIMESTAMP_TZ": "TIMESTAMP_TZ(6)",
+}
+Describe = Callable[[str], Sequence[Any] | None]
+"""The columns of a query as the cursor describes them; None: a table of it is not there."""
+
+
+class Present(NamedTuple):
+    sql: str
+    nullable: bool
+
+
+class Catalog:
+    """One database, asked by `describe`."""
+
+    def __init__(self, describe: Describe, settings: Settings) -> None:
+        self._describe = describe
+        self._settings = settings
+
+    def present(self, table: Table) -> dict[str, Present]:
+        """The target's columns by name; empty: there is no such table."""
+        found = self._describe(f"SELECT * FROM {qualified(table.schema, table.name)} LIMIT 0")
+        return {each.name: Present(_named(each), each.is_nullable is not False) for each in found or ()}
+
+    def plan(self, table: Table) -> Plan | None:
+        """How the target keeps rows of this shape; None if it has no such table or lacks a column."""
+        present = self.present(table)
+        if not present.keys() >= set(table.column_names):
+            return None
+        columns = []
+        for column in table.columns:
+            wanted = column_type(table, column, self._settings)
+            kept = _way(column, wanted, present[column.name].sql)
+            if kept is None:
+                raise _refused(table, column, present[column.name].sql, wanted.sql)
+            columns.append(kept)
+        extras = tuple((name, each.sql) for name, each in present.items() if name not in table.column_names)
+        return Plan(table, self._settings.metadata_schema, tuple(columns), extras)
+
+    def evolve(self, table: Table) -> list[str]:
+        """The statements that are still to be run before rows of this shape fit, in order; each may be repeated."""
+        check_table(table, str)
+        check_names(table, self._settings.metadata_schema)
+        present = self.present(table)
+        return list(self._changes(table, present) if present else self._create(table))
+
+    def _create(self, table: Table) -> Iterator[str]:
+        columns = [
+            f"{quote(column.name)} {column_type(table, column, self._settings).sql}{' NOT NULL' if i in table.key else ''}"
+            for i, column in enumerate(table.columns)
+        ]
+        if table.key:  # not enforced, but planners and people read it
+            columns.append(f"PRIMARY KEY ({comma(quote(table.columns[i].name) for i in table.key)})")
+        yield f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}"
+        yield f"CREATE TABLE IF NOT EXISTS {qualified(table.schema, table.name)} ({comma(columns)})"
+
+    def _changes(self, table: Table, present: Mapping[str, Present]) -> Iterator[str]:
+        target = qualified(table.schema, table.name)
+        for index, column in enumerate(table.columns):
+            wanted = column_type(table, column, self._settings)
+            known = present.get(column.name)
+            if known is None:
+                added = f"{quote(column.name)} {wanted.sql}{self._default(column, wanted)}"
+                yield f"ALTER TABLE {target} ADD COLUMN IF NOT EXISTS {added}"
+                continue
+            if _way(column, wanted, known.sql) is None:
+                if not _may_grow(known.sql, wanted.sql):
+                    raise _refused(table, column, known.sql, wanted.sql)
+                yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} SET DATA TYPE {wanted.sql}"
+            if not known.nullable and index not in table.key:
+                yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
+
+    def _default(self, column: Column, kept: ColumnType) -> str:
+        """Rows that are there, and those of the older shape still to come, get the value that PostgreSQL shows for them."""
+        if column.missing is None:
+            return ""
+        try:
+            text = kept.stage(column.missing)
+        except Unkeepable:
+            if self._settings.unrepresentable == "null":
+                return ""
+            raise
+        if kept.sql.startswith("NUMBER") or kept.sql == "BOOLEAN":
+            return f" DEFAULT {text}"
+        return f" DEFAULT {kept.load_of(literal(text))}"
+
+    def alter(self, table: Table, alterations: Sequence[Alteration]) -> list[str]:
+        """Rename and drop columns that are there."""
+        present = set(self.present(table))
+        target = qualified(table.schema, table.name)
+        statements = []
+        for each in alterations:
+            if each.name not in present:
+                continue
+            present.remove(each.name)
+            if isinstance(each, RenameColumn):
+                if each.to in present:
+                    what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
+                    raise ColumnRefused(what, column=each.to, where=table.full_name)
+                present.add(each.to)
+                statements.append(
+                    f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
+                )
+            else:
+                statements.append(f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}")
+        return statements
+
+
+def check_names(table: Table, metadata_schema: str) -> None:
+    """Raise TargetError for names that Snowflake does not take."""
+    check_same_name("schema", table.schema, table.schema, table)
+    names = [
+        ("schema", table.schema),
+        ("table", table.name),
+        *(("column", name) for name in table.column_names),
+    ]
+    for what, name in names:
+        if len(name) > LONGEST_NAME:
+            raise TargetError(
+                f"the target cannot have a {what} with a name of {len(name)} characters",
+                why=f"a name may have {LONGEST_NAME} characters there",
+                where=table.full_name,
+                hint="rename it, or leave it out by [source] exclude_tables or exclude_columns",
+            )
+    if table.schema == metadata_schema:
+        raise TargetError(
+            "this schema is kept for cdc's own tables", where=table.full_name, hint="set metadata_schema"
+        )
+
+
+def _named(column: Any) -> str:
+    """A column's type as DDL names it."""
+    name = FIELD_ID_TO_NAME[column.type_code]
+    if name == "FIXED":
+        return f"NUMBER({column.precision},{column.scale})"
+    if name == "TEXT":
+        size = column.internal_size
+        return "VARCHAR" if size is None or size >= 16_777_216 else f"VARCHAR({size})"
+    return NAMED.get(name, name)
+
+
+def _digits(sql: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"NUMBER\((\d+),(\d+)\)", sql)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _way(column: Column, wanted: ColumnType, present: str) -> ColumnType | None:
+    """How values go into a column that is there; None: they do not."""
+    if present == wanted.sql:
+        return wanted
+    if present.startswith("VARCHAR"):
+        return TEXTUAL
+    room, needed = _digits(present), _digits(wanted.sql)
+    if not room or not needed or room[1] < needed[1] or room[0] - room[1] < needed[0] - needed[1]:
+        return None
+    kept = number(*room)
+    if room[1] == needed[1]:
+        return kept
+    if column.type.kind in INTEGERS:
+        return ColumnType(kept.sql, kept.stage, kept.load, lambda value: str(int(value)))
+    return None
+
+
+def _may_grow(present: str, wanted: str) -> bool:
+    """Snowflake alters the precision of a NUMBER upwards, and nothing else of ours."""
+    room, needed = _digits(present), _digits(wanted)
+    return bool(room and needed and room[1] == needed[1] and room[0] < needed[0])
+
+
+def _refused(table: Table, column: Column, present: str, wanted: str) -> ColumnRefused:
+    return ColumnRefused(
+        f"column {column.name} is {present} in the target, and the source now sends"
+        f" {column.type_name or column.type.kind} (kept as {wanted})",
+        why="the rows that are there cannot be converted without altering some",
+        column=column.name,
+        where=table.full_name,
+        hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
+    )

@@ -1,0 +1,115 @@
+"""Logs in, by whichever way the settings say, and finds out beforehand why that would fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection, errors
+
+from cdc.check import Check
+from cdc.errors import ConfigError, TargetError
+from connectors.snowflake import failures
+from connectors.snowflake.settings import Settings
+
+WHAT = "Snowflake cannot be used"
+# The stream's times are in UTC; identifiers mean what they say.
+SESSION: dict[str, str | int | bool] = {
+    "TIMEZONE": "UTC",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+    "ABORT_DETACHED_QUERY": True,
+    "BINARY_INPUT_FORMAT": "HEX",
+    "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",  # of casts to text, as `types` reads times
+}
+
+
+def open_session(settings: Settings) -> SnowflakeConnection:
+    """A session in autocommit mode, which is kept alive while nothing is done."""
+    try:
+        return snowflake.connector.connect(**arguments(settings))
+    except (errors.Error, OSError) as error:
+        raise failures.classify(error, what=WHAT, where=settings.account) from error
+
+
+def arguments(settings: Settings) -> dict[str, Any]:
+    """What the connector is called with; ConfigError if something is missing for the way to log in."""
+    known: dict[str, Any] = {
+        "account": settings.account,
+        "user": settings.user,
+        "database": settings.database,
+        "schema": settings.schema,
+        "warehouse": settings.warehouse or None,
+        "role": settings.role or None,
+        "host": settings.host or None,
+        "port": settings.port,
+        "protocol": settings.protocol,
+        "autocommit": True,
+        "application": "cdc",
+        "client_session_keep_alive": True,
+        "login_timeout": int(settings.connect_timeout),
+        "network_timeout": int(settings.statement_timeout),
+        "session_parameters": {
+            **SESSION,
+            "QUERY_TAG": settings.query_tag,
+            "STATEMENT_TIMEOUT_IN_SECONDS": int(settings.statement_timeout),
+            **settings.session,
+        },
+        **_credentials(settings),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _credentials(settings: Settings) -> dict[str, Any]:
+    if settings.authenticator == "key_pair":
+        path = Path(_needed(settings, "private_key_file"))
+        if not path.is_file():
+            raise ConfigError(f"the private key {path} is not there", where="[warehouses.…] private_key_file")
+        passphrase = settings.private_key_passphrase or None
+        return {
+            "authenticator": "SNOWFLAKE_JWT",
+            "private_key_file": str(path),
+            "private_key_file_pwd": passphrase,
+        }
+    if settings.authenticator == "password":
+        return {"password": _needed(settings, "password")}
+    if settings.authenticator == "oauth":
+        return {"authenticator": "oauth", "token": _needed(settings, "token")}
+    return {"authenticator": "externalbrowser"}
+
+
+def _needed(settings: Settings, name: str) -> str:
+    value: str = getattr(settings, name)
+    if not value:
+        raise ConfigError(
+            f'authenticator = "{settings.authenticator}" needs {name}', where=f"[warehouses.…] {name}"
+        )
+    return value
+
+
+def check(settings: Settings) -> list[Check]:
+    """Log in and look around."""
+    name = f"Snowflake {settings.account}"
+    try:
+        with open_session(settings) as session, session.cursor() as cursor:
+            try:
+                cursor.execute(
+                    "SELECT CURRENT_VERSION(), CURRENT_ROLE(), CURRENT_WAREHOUSE(), CURRENT_DATABASE()"
+                )
+            except errors.Error as error:
+                raise failures.classify(error, what=WHAT, where=settings.account) from error
+            [(version, role, warehouse, database)] = cursor.fetchall()
+    except (ConfigError, TargetError) as error:
+        return [Check(name, "fail", f"{error.what}: {error.why}" if error.why else error.what, error.hint)]
+    checks = [Check(name, "ok", f"version {version}, role {role}")]
+    if not database:
+        fix = (
+            f'CREATE DATABASE "{settings.database}"; GRANT USAGE, CREATE SCHEMA ON DATABASE … TO ROLE {role}'
+        )
+        checks.append(
+            Check(f"{name}: database", "fail", f"there is no database {settings.database} for this role", fix)
+        )
+    if not warehouse:
+        fix = "name one by warehouse, and grant usage on it"
+        checks.append(Check(f"{name}: warehouse", "fail", "no virtual warehouse is chosen", fix))
+    return checks

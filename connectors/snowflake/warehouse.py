@@ -1,0 +1,239 @@
+"""Snowflake as a warehouse: a file of rows by PUT, COPY INTO a transient table, one MERGE, in one transaction with the marks.
+
+    BEGIN                     at the first merge after a commit
+    PUT, COPY INTO stage      all rows of a table's merge, as text
+    INSERT INTO aside         partial rows, completed from the target's, before anything changes
+    MERGE INTO target         deletes and whole rows; and, where there are some, the completed ones
+    DELETE FROM stage, aside
+    UPDATE _cdc.marks         at a checkpoint
+    COMMIT
+
+DDL commits whatever is open. So it is run only when nothing is: if the transaction has rows by then, they are taken back, the
+DDL is run, and they are applied again (`connectors.sql.redo`). A process that dies anywhere leaves either nothing of a batch or
+all of it with its marks; and DDL beside, which is found done the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from snowflake.connector import errors
+
+from cdc.fold import Key, Merge
+from cdc.interfaces import Alteration, Checkpoint, View
+from cdc.marks import check_overtaken
+from cdc.schema import Table
+from connectors.snowflake.catalog import Catalog
+from connectors.snowflake.opening import WHAT
+from connectors.snowflake.rows import Staged
+from connectors.snowflake.session import Session
+from connectors.snowflake.settings import Settings
+from connectors.snowflake.sql import Plan
+from connectors.sql import qualified
+from connectors.sql.marks import Marks
+from connectors.sql.redo import Redo
+
+log = logging.getLogger(__name__)
+
+STAGE = "stage"
+CREATE, APPLY, COMMIT = (
+    "the table cannot be created or altered",
+    "rows cannot be applied",
+    "the commit failed",
+)
+
+
+class SnowflakeWarehouse:
+    """Implements `cdc.interfaces.Warehouse`; `name` is that of its table in config.toml."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._where = f"{settings.account}/{settings.database}"
+        self._session, self._beside = Session(settings), Session(settings)
+        self.catalog = Catalog(self._beside.describe, settings)
+        schema = settings.metadata_schema
+        self._marks = Marks(self._session.execute, schema=schema, where=self._where)
+        self._stored = Marks(self._beside.execute, schema=schema, where=self._where)
+        self._plans: dict[str, Plan] = {}
+        self._redo = Redo()
+        self._taken: list[Table] = []
+        try:
+            with self._session.explained(WHAT, self._where):
+                self._marks.create()
+                self._session.run(f"CREATE STAGE IF NOT EXISTS {qualified(schema, STAGE)}")
+                self._marks.read()
+        except BaseException:
+            self.close()
+            raise
+
+    def state(self) -> Checkpoint:
+        if not self._session.begun:
+            with self._session.explained(WHAT, self._where):
+                self._marks.read()
+        return self._marks.state
+
+    def evolve(self, table: Table) -> None:
+        known = self._plans.get(table.full_name)
+        if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
+            return
+        with self._guarded(CREATE, table.full_name):
+            statements = self.catalog.evolve(table)
+            with self._without_rows(bool(statements), table):
+                for statement in statements:
+                    self._session.run(statement)
+            plan = self.catalog.plan(table)
+            assert plan is not None, "all columns are there"
+            missing = self._beside.describe(f"SELECT * FROM {plan.aside} LIMIT 0") is None
+            with self._without_rows(missing, table):
+                for statement in plan.create if missing else ():
+                    self._session.run(statement)
+            self._plans[table.full_name] = plan
+
+    def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
+        self._plans.pop(table.full_name, None)
+        with self._guarded(CREATE, table.full_name):
+            statements = self.catalog.alter(table, alterations)
+            with self._without_rows(bool(statements), table):
+                for statement in statements:
+                    self._session.run(statement)
+
+    def apply(self, merge: Merge) -> Sequence[Key]:
+        plan = self._plans[merge.table.full_name]
+        with self._guarded(APPLY, merge.table.full_name):
+            self._session.begin()
+            missing = self._apply(plan, merge)
+        self._redo.add(merge)
+        return missing
+
+    def _apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
+        run = self._session.run
+        if merge.truncate:
+            run(plan.truncate)
+        elif merge.retire is not None:
+            run(plan.retire(merge.retire))
+        if merge.take is not None and self.catalog.present(merge.take):
+            for statement in plan.take(merge.take, is_empty=merge.truncate):
+                run(statement)
+            self._plans.pop(merge.take.full_name, None)
+            self._taken.append(merge.take)
+        staged = Staged(plan, self._name, self._settings.unrepresentable == "null")
+        staged.add(merge)
+        if not len(staged):
+            return ()
+        with self._session.uploaded(STAGE) as (path, place):
+            staged.write(path)
+            self._session.put(path, place)
+        run(plan.copy(place) + " PURGE = TRUE")
+        missing: list[Key] = []
+        if merge.patches:
+            run(plan.complete)
+            lost = [merge.patches[number].row for (number,) in run(plan.incomplete).fetchall()]
+            missing = [tuple([row[index] for index in plan.table.key]) for row in lost]
+        is_empty = (merge.truncate and merge.take is None) or (merge.chunk is not None and merge.chunk.fresh)
+        run(plan.insert if is_empty or not plan.table.key else plan.merge)
+        if merge.patches:
+            run(plan.merge_completed)
+        if merge.removals:
+            self._remove(plan, merge)
+        for statement in plan.clear:
+            run(statement)
+        self._warn(plan, staged)
+        return missing
+
+    def _remove(self, plan: Plan, merge: Merge) -> None:
+        for statement in plan.remove:
+            self._session.run(statement)
+        [(removed,)] = self._session.run(plan.removed).fetchall()
+        wanted = sum(merge.removals.values())
+        if removed < wanted:
+            log.warning(
+                "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
+                *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
+            )
+
+    def _warn(self, plan: Plan, staged: Staged) -> None:
+        for index, count in staged.nulled.items():
+            log.warning(
+                "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
+                *(plan.table.full_name, count, plan.table.columns[index].name, plan.columns[index].sql),
+            )
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        with self._guarded(COMMIT, self._where):
+            self._check(checkpoint)
+            self._session.begin()
+            # One commits at a time: keys are not enforced, so an insert of a partition's first mark would meet nobody.
+            self._session.run(
+                f"UPDATE {qualified(self._settings.metadata_schema)}.format SET version = version"
+            )
+            self._check(checkpoint)
+            self._marks.write(checkpoint)
+            self._session.commit()
+            self._redo.clear()
+            self._marks.written()
+        self._drop_taken()
+
+    def _check(self, checkpoint: Checkpoint) -> None:
+        """Whose marks are ahead of what we know of them; asked by a session that sees what is committed by now."""
+        self._stored.read()
+        concerned = {
+            name: mark for name, mark in self._stored.state.marks.items() if name in checkpoint.marks
+        }
+        check_overtaken(concerned, self._marks.state.marks, where=self._where)
+
+    def _drop_taken(self) -> None:
+        """Tables whose rows were taken are empty by now. What is left of them after a failure is used again."""
+        taken, self._taken = self._taken, []
+        with contextlib.suppress(errors.Error):
+            for table in taken:
+                self._session.run(f"DROP TABLE IF EXISTS {qualified(table.schema, table.name)}")
+
+    def rollback(self) -> None:
+        if self._session.begun:
+            self._abort()
+
+    def view(self) -> View:
+        from connectors.snowflake.view import SnowflakeView
+
+        return SnowflakeView(Session(self._settings), self._settings)
+
+    def close(self) -> None:
+        self._abort()
+        self._session.close()
+        self._beside.close()
+
+    @contextmanager
+    def _guarded(self, what: str, where: str) -> Iterator[None]:
+        """An error takes back what is open, and is told in our words."""
+        try:
+            with self._session.explained(what, where):
+                yield
+        except BaseException:
+            self._abort()
+            raise
+
+    @contextmanager
+    def _without_rows(self, wanted: bool, table: Table) -> Iterator[None]:
+        """DDL goes in here, while no transaction is open; what was open is done again."""
+        if not wanted or not self._session.begun:
+            yield
+            return
+        redo, self._redo = self._redo, Redo()
+        self._abort()
+        yield
+        redo.again(self._again, table.full_name)
+
+    def _again(self, merge: Merge) -> None:
+        self.evolve(merge.table)
+        self.apply(merge)
+
+    def _abort(self) -> None:
+        """A commit that failed may have happened all the same: whoever goes on asks for `state`."""
+        self._session.rollback()
+        self._plans.clear()
+        self._redo.clear()
+        self._taken.clear()

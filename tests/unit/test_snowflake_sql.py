@@ -1,0 +1,127 @@
+"""What Snowflake is told, as text: for what no server but its own can be tried with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdc.errors import ConfigError
+from cdc.schema import Column, LogicalType, Table
+from cdc.testing.targets import KEYED
+from connectors.snowflake import Settings
+from connectors.snowflake.opening import arguments
+from connectors.snowflake.sql import Plan, literal
+from connectors.snowflake.types import column_type
+from connectors.sql.values import Unkeepable
+
+SETTINGS = Settings(account="a", user="u", database="D", authenticator="external_browser")
+
+
+def settings(**more: Any) -> Settings:
+    return Settings(account="a", user="u", database="D", **more)
+
+
+def kept(kind: str, **more: Any) -> Any:
+    rules = {
+        name: more.pop(name)
+        for name in ("json", "arrays", "unconstrained_numeric", "largest_value")
+        if name in more
+    }
+    table = Table("public", "t", (Column("c", LogicalType(kind, **more)),))
+    return column_type(table, table.columns[0], replaced(rules))
+
+
+def replaced(rules: dict[str, Any]) -> Settings:
+    return settings(**rules)
+
+
+def plan(table: Table = KEYED) -> Plan:
+    return Plan(table, "_cdc", tuple(column_type(table, column, SETTINGS) for column in table.columns))
+
+
+def test_ways_to_log_in(tmp_path: Path) -> None:
+    key = tmp_path / "key.p8"
+    key.write_text("-")
+    pair = arguments(settings(private_key_file=str(key), private_key_passphrase="p", role="R", warehouse="W"))
+    assert (pair["authenticator"], pair["private_key_file"], pair["private_key_file_pwd"]) == (
+        "SNOWFLAKE_JWT",
+        str(key),
+        "p",
+    )
+    assert (pair["role"], pair["warehouse"], pair["database"]) == ("R", "W", "D")
+    assert pair["client_session_keep_alive"] is True
+    assert pair["session_parameters"]["QUERY_TAG"] == "cdc"
+    assert arguments(settings(authenticator="password", password="x"))["password"] == "x"
+    oauth = arguments(settings(authenticator="oauth", token="t"))
+    assert (oauth["authenticator"], oauth["token"]) == ("oauth", "t")
+    assert arguments(SETTINGS)["authenticator"] == "externalbrowser"
+
+
+@pytest.mark.parametrize("way", ["key_pair", "password", "oauth"])
+def test_what_a_way_to_log_in_lacks_is_named(way: str) -> None:
+    with pytest.raises(ConfigError, match="needs"):
+        arguments(settings(authenticator=way))
+
+
+def test_one_merge_deletes_updates_and_inserts() -> None:
+    text = plan().merge
+    assert text.startswith(
+        'MERGE INTO "public"."keyed" t USING (SELECT (s.C0)::NUMBER(19,0) AS V0, s.C1 AS V1'
+    )
+    assert (
+        "ON t.\"id\" = s.V0 WHEN MATCHED AND s.OP = 'd' THEN DELETE WHEN MATCHED AND s.OP = 'u' THEN UPDATE"
+        in text
+    )
+    assert "WHEN NOT MATCHED AND s.OP = 'u' THEN INSERT" in text
+
+
+def test_staging_tables_are_named_by_their_shape() -> None:
+    wider = replace(KEYED, columns=(*KEYED.columns, Column("n", LogicalType("int4"))))
+    assert plan().stage != plan(wider).stage
+    assert plan().stage == plan(replace(KEYED)).stage
+    assert all(text.startswith("CREATE TRANSIENT TABLE IF NOT EXISTS") for text in plan().create)
+
+
+def test_backslashes_in_literals_are_escaped() -> None:
+    assert literal("it's \\") == "'it''s \\\\'"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("timestamp", b"infinity"),
+        ("timestamptz", b"0044-03-15 00:00:00+00 BC"),
+        ("date", b"10000-01-01"),
+        ("time", b"24:00:00"),
+        ("text", b"x" * 101),
+        ("bytea", b"\\x" + b"00" * 50),
+    ],
+)
+def test_what_has_no_exact_place_is_refused(kind: str, text: bytes) -> None:
+    with pytest.raises(Unkeepable):
+        kept(kind, largest_value=100).stage(text)
+
+
+def test_numbers() -> None:
+    assert kept("numeric", precision=38, scale=10).sql == "NUMBER(38,10)"
+    assert kept("numeric", precision=39, scale=1).sql == "VARCHAR"
+    assert kept("numeric").sql == "VARCHAR"
+    assert kept("numeric", unconstrained_numeric="number(38,9)").sql == "NUMBER(38,9)"
+    for refused in (b"NaN", b"1.234", b"123456.00"):
+        with pytest.raises(Unkeepable):
+            kept("numeric", precision=5, scale=2).stage(refused)
+    assert kept("numeric", precision=5, scale=2).stage(b"-0.10") == "-0.10"
+
+
+def test_documents_as_variant_lose_nothing() -> None:
+    variant = kept("jsonb", json="variant")
+    assert (variant.sql, variant.load_of("s.C1")) == ("VARIANT", "PARSE_JSON(s.C1)")
+    assert variant.stage(b'{"a": [1, 2.5, null]}') == '{"a": [1, 2.5, null]}'
+    for refused in (b'{"a": 1, "a": 2}', b"1e400", b"1" * 39):
+        with pytest.raises(Unkeepable):
+            variant.stage(refused)
+    array = kept("array", element=LogicalType("int4"), arrays="variant")
+    assert array.stage(b"{1,NULL}") == "[1,null]"
