@@ -192,6 +192,13 @@ class SnowflakeWarehouse:
             for table in taken:
                 self._session.run(f"DROP TABLE IF EXISTS {qualified(table.schema, table.name)}")
 
+    def forget(self) -> None:
+        with self._guarded(COMMIT, self._where):
+            self._session.begin()
+            self._marks.forget()
+            self._session.commit()
+            self._marks.written()
+
     def rollback(self) -> None:
         if self._session.begun:
             self._abort()
