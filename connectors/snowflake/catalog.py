@@ -15,8 +15,8 @@ from cdc.errors import ColumnRefused, TargetError
 from cdc.interfaces import Alteration, RenameColumn
 from cdc.schema import Column, Table
 from connectors.snowflake.settings import Settings
-from connectors.snowflake.sql import Plan, literal
-from connectors.snowflake.types import INTEGERS, TEXTUAL, ColumnType, column_type, number
+from connectors.snowflake.sql import Plan, constant, literal
+from connectors.snowflake.types import INTEGERS, TEXTUAL, VARIANT, ColumnType, column_type, number
 from connectors.sql import check_same_name, check_table, comma, qualified, quote
 from connectors.sql.values import Unkeepable
 
@@ -71,10 +71,11 @@ class Catalog:
         return list(self._changes(table, present) if present else self._create(table))
 
     def _create(self, table: Table) -> Iterator[str]:
-        columns = [
-            f"{quote(column.name)} {column_type(table, column, self._settings).sql}{' NOT NULL' if i in table.key else ''}"
-            for i, column in enumerate(table.columns)
-        ]
+        columns = []
+        for index, column in enumerate(table.columns):
+            kept = column_type(table, column, self._settings)
+            not_null = " NOT NULL" if index in table.key else ""
+            columns.append(f"{quote(column.name)} {kept.sql}{self._default(column, kept)}{not_null}")
         if table.key:  # not enforced, but planners and people read it
             columns.append(f"PRIMARY KEY ({comma(quote(table.columns[i].name) for i in table.key)})")
         yield f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}"
@@ -86,8 +87,7 @@ class Catalog:
             wanted = column_type(table, column, self._settings)
             known = present.get(column.name)
             if known is None:
-                added = f"{quote(column.name)} {wanted.sql}{self._default(column, wanted)}"
-                yield f"ALTER TABLE {target} ADD COLUMN IF NOT EXISTS {added}"
+                yield from self._add(target, column, wanted)
                 continue
             if _way(column, wanted, known.sql) is None:
                 if not _may_grow(known.sql, wanted.sql):
@@ -96,19 +96,33 @@ class Catalog:
             if not known.nullable and index not in table.key:
                 yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
 
+    def _add(self, target: str, column: Column, kept: ColumnType) -> Iterator[str]:
+        add, name = f"ALTER TABLE {target} ADD COLUMN IF NOT EXISTS", quote(column.name)
+        value = self._value_before(column, kept)
+        if value is None or kept.form != VARIANT:
+            yield f"{add} {name} {kept.sql}{self._default(column, kept)}"
+            return
+        # VARIANT takes no default. Under its name the column is there only when its rows are filled.
+        new = quote(f"_cdc_new_{column.name}"[:LONGEST_NAME])
+        yield f"{add} {new} {kept.sql}"
+        yield f"UPDATE {target} SET {new} = {kept.load_of(literal(value))}"
+        yield f"ALTER TABLE {target} RENAME COLUMN {new} TO {name}"
+
     def _default(self, column: Column, kept: ColumnType) -> str:
-        """Rows that are there, and those of the older shape still to come, get the value that PostgreSQL shows for them."""
+        """Rows that are there, and those of an older shape still to come, get the value that PostgreSQL shows for them. ADD
+        COLUMN takes constants only, so it is written as one."""
+        value = self._value_before(column, kept)
+        return "" if value is None or kept.form == VARIANT else f" DEFAULT {constant(kept, value)}"
+
+    def _value_before(self, column: Column, kept: ColumnType) -> str | None:
         if column.missing is None:
-            return ""
+            return None
         try:
-            text = kept.stage(column.missing)
+            return kept.stage(column.missing)
         except Unkeepable:
             if self._settings.unrepresentable == "null":
-                return ""
+                return None
             raise
-        if kept.sql.startswith("NUMBER") or kept.sql == "BOOLEAN":
-            return f" DEFAULT {text}"
-        return f" DEFAULT {kept.load_of(literal(text))}"
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> list[str]:
         """Rename and drop columns that are there."""

@@ -20,6 +20,9 @@ SESSION: dict[str, str | int | bool] = {
     "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
     "ABORT_DETACHED_QUERY": True,
     "BINARY_INPUT_FORMAT": "HEX",
+    "DATE_INPUT_FORMAT": "AUTO",  # which takes ISO 8601, whatever the account prefers
+    "TIME_INPUT_FORMAT": "AUTO",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
     "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",  # of casts to text, as `types` reads times
 }
 

@@ -25,6 +25,19 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def constant(kept: ColumnType, staged: str) -> str:
+    """A value as Snowflake takes it for a default: dates and times are read from their text by the column's type."""
+    if kept.sql == "BINARY":
+        return f"X'{staged}'"
+    if (
+        kept.sql.startswith("NUMBER")
+        or kept.sql == "BOOLEAN"
+        or (kept.sql == "FLOAT" and staged[-1].isdigit())
+    ):
+        return staged
+    return literal(staged)
+
+
 @dataclass(frozen=True)
 class Plan:
     """How rows of one shape of a table are written. `columns` are in the order of `table.columns`; `types` are those of all

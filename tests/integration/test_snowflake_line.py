@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+import tenacity
 
+from cdc.errors import TargetUnavailable
 from tests.fixtures.line import Replica, are_live, eventually
 from tests.fixtures.postgres import Database
 from tests.fixtures.snowflake import Account
@@ -53,4 +56,16 @@ def test_whatever_clients_do_and_kill_9(replica: Replica) -> None:
     for _ in range(20):
         writer.transaction()
     writer.close()
+    supervised(replica.catch_up)
     replica.assert_equal(*TABLES)
+
+
+def supervised(work: Callable[[], None]) -> None:
+    """Tried again while the transaction of the daemon that was killed is in the way, as a supervisor would."""
+    for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TargetUnavailable),
+        stop=tenacity.stop_after_delay(60),
+        reraise=True,
+    ):
+        with attempt:
+            work()
