@@ -34,12 +34,14 @@ def run_applier(
     always_ahead: bool = False,
     shaping: Shaping = PLAIN,
     refusals: Refusals | None = None,
+    turns_to: Callable[[str | None], None] = lambda _: None,
 ) -> None:
     """Apply batches until `running()` says no or the subscriber is closed. `applied` is told of each batch made durable.
 
     `shaping`: how tables are kept; `always_ahead`: the target may show more than the batches say, whatever the records say.
 
-    `refusals` settles what becomes of values that the warehouse refuses; without, they are raised.
+    `refusals` settles what becomes of values that the warehouse refuses; without, they are raised. `turns_to` is told of each
+    table of the source before its rows are applied, of a commit (empty), and of the end of a batch (None).
 
     Raises what the subscriber, the warehouse or the lookup raises.
     """
@@ -52,9 +54,12 @@ def run_applier(
         batch = subscriber.receive(timeout=0.5)
         if batch is None:
             continue
-        merges = apply_batch(warehouse, batch, lookup, ahead, shaping, refusals, shadows, whole=not inside)
+        merges = apply_batch(
+            warehouse, batch, lookup, ahead, shaping, refusals, shadows, whole=not inside, turns_to=turns_to
+        )
         inside = batch.checkpoint is None
         pending = pending or bool(merges)
+        turns_to("")
         if batch.checkpoint is not None:
             if pending or batch.checkpoint.controls:  # else nothing of ours was in it: not worth a commit
                 warehouse.commit(_with(batch.checkpoint, shaping.learned()))
@@ -63,6 +68,7 @@ def run_applier(
             shadows.learn(batch.checkpoint.controls)
             subscriber.commit(batch)
         applied(batch, merges)
+        turns_to(None)
         del batch, merges  # before waiting for the next one: two batches in memory would be one too many
 
 
@@ -76,6 +82,7 @@ def apply_batch(
     shadows: Shadows = NO_SHADOWS,
     *,
     whole: bool = True,
+    turns_to: Callable[[str | None], None] = lambda _: None,
 ) -> Sequence[Merge]:
     """Apply a batch's merges, which are returned. `whole`: nothing was applied before it since the last commit."""
 
@@ -90,6 +97,7 @@ def apply_batch(
         try:
             for merge in todo:
                 part = merge
+                turns_to(merge.source.full_name)
                 if step := shaping.step(merge):
                     warehouse.alter(merge.table, step.aside)
                     for table in shadows.beside(merge):

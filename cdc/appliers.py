@@ -17,8 +17,10 @@ from cdc.applier import run_applier
 from cdc.book import Book
 from cdc.config import Config
 from cdc.ends import Ends
-from cdc.errors import CdcError, ConfigError
+from cdc.errors import CdcError, ConfigError, TargetError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
+from cdc.left_behind import park, take_in
+from cdc.lsn import Lsn
 from cdc.memory import MemorySubscriber
 from cdc.meters import MeasuredWarehouse
 from cdc.modes.names import check_names
@@ -26,6 +28,7 @@ from cdc.modes.parking import parked_tables
 from cdc.modes.shaping import Modes
 from cdc.modes.view import KeptView
 from cdc.refusals import Refusals
+from cdc.shedding import Shed, Shedding
 from cdc.source.capture import Capture
 
 log = structlog.get_logger()
@@ -38,12 +41,16 @@ def _microseconds() -> int:
 
 
 class Appliers:
-    """Of the warehouses named; None: all. `opened` closes in the reverse order what each step opens."""
+    """Of the warehouses named (None: all) that are not left behind. `opened` closes in the reverse order what each step opens."""
 
-    def __init__(self, config: Config, book: Book, names: Sequence[str] | None = None) -> None:
+    def __init__(self, config: Config, book: Book, names: Sequence[str] | None, shedding: Shedding) -> None:
         self._config = config
         self._book = book
-        self._names = list(config.warehouses) if names is None else list(names)
+        self._shedding = shedding
+        self._abandoned: set[str] = set()
+        self._threads: dict[str, threading.Thread] = {}
+        wanted = config.warehouses if names is None else names
+        self._names = [name for name in wanted if name not in shedding.left]
         self._warehouses: dict[str, Warehouse] = {}
         self._stopping = False
         self._asked: dict[str, Future[View]] = {}
@@ -65,12 +72,35 @@ class Appliers:
             if settings is None:
                 known = ", ".join(self._config.warehouses)
                 raise ConfigError(f"there is no warehouse {name!r}", hint=f"configured are: {known}")
-            warehouse = registry.load(settings.kind).connect(settings, name)
-            opened.callback(warehouse.close)
+            try:
+                warehouse = registry.load(settings.kind).connect(settings, name)
+            except TargetError:
+                self._shedding.failed(name, opening=True)
+                raise
+            opened.callback(self._close, name, warehouse)
             self._warehouses[name] = cast(
                 Warehouse, MeasuredWarehouse(warehouse, name, self._book.meters, self._book.reshaped)
             )
             ends.admit(name, warehouse.state())
+
+    def _close(self, name: str, warehouse: Warehouse) -> None:
+        """An abandoned one is closed by its thread, which has it still."""
+        thread = self._threads.get(name)
+        if name not in self._abandoned or thread is None or not thread.is_alive():
+            warehouse.close()
+
+    def abandon(self, name: str) -> None:
+        """Wait for this one no more. By any thread."""
+        self._abandoned.add(name)
+
+    def take_in(self, ends: Ends, capture: Capture, name: str, confirmed: Lsn) -> bool:
+        """May a warehouse that the slot is ahead of go on from there? Then its tables are parked."""
+        if not self._shedding.enabled or name not in self._warehouses:
+            return False
+        warehouse = self._warehouses[name]
+        take_in(warehouse, capture, confirmed)
+        ends.admit(name, warehouse.state())
+        return True
 
     def start(
         self, opened: ExitStack, ends: Ends, capture: Capture, failed: Callable[[BaseException], None]
@@ -81,8 +111,10 @@ class Appliers:
             folds = getattr(registry.load(settings.kind), "IGNORES_CASE", False)
             check_names(settings, capture.tables, f"warehouses.{name}", ignore_case=folds)
         always = ends.always_ahead or self._config.snapshot.mode == "no_data"
-        threads = []
         for name, warehouse in self._warehouses.items():
+            if wanted := self._shedding.take(name):
+                park(warehouse, *wanted)
+                self._shedding.taken(name)
             settings, state = self._config.warehouses[name], warehouse.state()
             self._book.target(name, registry.load(settings.kind).describe(settings), state)
             for table, parked in parked_tables(state.controls).items():
@@ -96,14 +128,18 @@ class Appliers:
             opened.callback(subscriber.close)
             lookup = opened.enter_context(capture.lookup())
             run = (name, subscriber, lookup, failed, always)
-            threads.append(
-                threading.Thread(target=self._apply, args=run, name=f"applier {name}", daemon=True)
+            self._threads[name] = threading.Thread(
+                target=self._apply, args=run, name=f"applier {name}", daemon=True
             )
-        for thread in threads:
-            opened.callback(thread.join)
+        for name, thread in self._threads.items():
+            opened.callback(self._join, thread, name)
         opened.callback(self._stop)
-        for thread in threads:
+        for thread in self._threads.values():
             thread.start()
+
+    def _join(self, thread: threading.Thread, name: str) -> None:
+        while thread.is_alive() and name not in self._abandoned:
+            thread.join(0.1)
 
     def views(self) -> dict[str, View]:
         """A picture of each; while nothing is being applied."""
@@ -175,6 +211,8 @@ class Appliers:
             asked = True
             self._book.moved[f"applier {name}"] = time.time()
             self._answer(name)
+            if self._shedding.is_wanted(name):
+                raise Shed("a table is parked so that the slot can go on", where=f"[warehouses.{name}]")
             return not self._stopping
 
         try:
@@ -191,7 +229,15 @@ class Appliers:
                 always_ahead=always,
                 shaping=modes,
                 refusals=Refusals(warehouse, modes, _microseconds, left_out),
+                turns_to=partial(self._shedding.turns_to, name),
             )
         except BaseException as error:  # noqa: BLE001  handed to the line
+            if name in self._abandoned:
+                return
+            if isinstance(error, TargetError) and not isinstance(error, Shed):
+                self._shedding.failed(name)
             self.failure = self.failure or error
             failed(error)
+        finally:
+            if name in self._abandoned:
+                self._warehouses[name].close()

@@ -50,8 +50,9 @@ class SourceSettings(Settings, kw_only=True, frozen=True):
     """WAL kept for the slot at which people are told; 0: never."""
     retained_limit_bytes: Annotated[int, Meta(ge=0)] = 0
     """WAL kept for the slot at which `retained_policy` is followed; 0: never."""
-    retained_policy: Literal["alert", "drop_slot"] = "alert"
-    """`alert`: say so, as an error; `drop_slot`: give up the slot to save the source's disk: all tables must be copied again."""
+    retained_policy: Literal["alert", "park", "drop_slot"] = "alert"
+    """`alert`: say so, as an error; `park`: set aside the table, then the warehouse, that holds the slot up (`cdc resync` mends
+    it); `drop_slot`: give up the slot to save the source's disk: all tables must be copied again."""
     wal2json_null_numbers: Literal["refuse", "null"] = "refuse"
     """wal2json before 2.6 prints NaN and infinities of numbers as null: refuse such a null, or take it for NULL."""
 

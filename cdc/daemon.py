@@ -17,13 +17,16 @@ import tenacity
 from prometheus_client import CollectorRegistry
 
 from cdc.book import Book
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.copy_request import CopyRequest
-from cdc.errors import CdcError, SlotInUse
+from cdc.errors import CdcError, SlotInUse, TargetError
+from cdc.halt import Halt
+from cdc.left_behind import NOBODY, Knocking, stand_by
 from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
 from cdc.reading import Until
 from cdc.settled import settled
+from cdc.shedding import Shedding
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Sample, Status
 from cdc.verify import Report, verify
@@ -33,21 +36,6 @@ log = structlog.get_logger()
 
 LIMIT = 1_000  # keys per table and kind that are compared again
 STEADY = 60.0  # seconds of streaming after which the next failure counts as the first
-
-
-class Halt(threading.Event):
-    """Set while either of two others is."""
-
-    def __init__(self, stop: threading.Event, paused: threading.Event) -> None:
-        super().__init__()
-        self._stop, self._paused = stop, paused
-
-    def is_set(self) -> bool:
-        return self._stop.is_set() or self._paused.is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Notices a pause at the end of the timeout; callers ask with short ones."""
-        return self._stop.wait(timeout) or self._paused.is_set()
 
 
 class Daemon:
@@ -77,7 +65,11 @@ class Daemon:
         self._begun = 0.0
         self._streamed = False
         self._failures = 0
-        self.watch = Watch(config, self.book, self._slot, self.status, reader=parts.reader)
+        parks = config.source.retained_policy == "park" and config.transport.kind == MEMORY
+        self._shedding = Shedding(config.warehouses, enabled=parks)
+        self._again = threading.Event()
+        self._knocking = Knocking(config, self._shedding, self._again)
+        self.watch = Watch(config, self.book, self._slot, self._shedding, self.status, reader=parts.reader)
 
     def run(self, stop: threading.Event) -> None:
         """Stream until `stop` is set (or `until` is met). Raises the CdcError that trying again does not help."""
@@ -91,6 +83,7 @@ class Daemon:
             reraise=True,
         )
         self.watch.start()
+        self._knocking.start()
         try:
             attempts(self._attempt, stop)
         except Exception as error:
@@ -99,6 +92,7 @@ class Daemon:
                 raise
             log.warning("stop.unclean", error=str(error))
         finally:
+            self._knocking.close()
             self.watch.close()
             self._slot.close()
         self.book.state = "stopped"
@@ -146,6 +140,7 @@ class Daemon:
         status = self.book.status()
         for each in status.warehouses:
             self._log.complete(each, drained=self.book.drained_now, reader=self._parts.reader)
+            each.leave(self._shedding.left.get(each.name, ""))
         if self._parts.reader and status.state in ("streaming", "retrying", "paused", "stopping"):
             known = status.source
             status.source = msgspec.structs.replace(
@@ -162,7 +157,9 @@ class Daemon:
 
     def snapshot(self, request: CopyRequest) -> list[str]:
         """Have tables copied while the line goes on; gives those that the request names. Raises CdcError."""
-        return self.line().copy(request)
+        tables = self.line().copy(request)
+        self._shedding.copied(tables)
+        return tables
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError.
@@ -176,22 +173,35 @@ class Daemon:
         return settled(lambda wanted: compare(self.line().meet, wanted), tables)
 
     def _attempt(self, stop: threading.Event) -> None:
-        halt = Halt(stop, self._paused)
+        halt = Halt(stop, self._paused, self._again)
         while not stop.is_set():
             if self._paused.is_set():
                 self._stand_still(stop)
+                continue
+            self._again.clear()
+            for name in self._shedding.left:
+                self.book.queues.pop(name, None)
+            if self._shedding.nobody:
+                self.book.retrying(NOBODY)
+                stand_by(self.config.source, halt.is_set)
                 continue
             self._begun = time.monotonic()
             self.book.moved.clear()
             first = not self._streamed
             line = self._line = Line(
-                self.config, self.book, self._until, self._parts, self._request, first=first
+                self.config,
+                self.book,
+                self._until,
+                self._parts,
+                self._request,
+                first=first,
+                shedding=self._shedding,
             )
             try:
                 line.run(halt)
             finally:
                 self._streamed = self._streamed or line.streamed
-            if not self._paused.is_set():
+            if not self._paused.is_set() and not self._again.is_set():
                 return
 
     def _stand_still(self, stop: threading.Event) -> None:
@@ -204,6 +214,8 @@ class Daemon:
     def _may_pass(self, error: BaseException) -> bool:
         if isinstance(error, SlotInUse) and time.time() - (self.book.started or 0) < self._patience:
             return True
+        if self._shedding.enabled and isinstance(error, TargetError):
+            return error.retriable  # the source's disk may fill meanwhile
         return isinstance(error, CdcError) and error.retriable and self._streamed
 
     def _pause(self, _: tenacity.RetryCallState) -> float:

@@ -10,7 +10,7 @@ The embedded transport is here. Any other is a log that lasts, between a reader 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from cdc.config import MEMORY, Config
@@ -36,8 +36,8 @@ class Ends(Protocol):
     def publisher(self, origin: Origin) -> Publisher:
         """The reader's end. Called once, before any subscriber is made."""
 
-    def known(self) -> Sequence[Controls]:
-        """The control records of earlier runs, from each place that keeps them."""
+    def known(self) -> Mapping[str, Controls]:
+        """The control records of earlier runs, from each place that keeps them: by warehouse, where that is one."""
 
     def applied(self) -> Lsn:
         """Where the last transaction commits that a warehouse is known to have; 0 if that is not known here."""
@@ -84,8 +84,8 @@ class EmbeddedEnds:
         self._publisher = MemoryPublisher(origin.partition, self._config.transport, limits)
         return self._publisher
 
-    def known(self) -> Sequence[Controls]:
-        return [state.controls for state in self._states.values()]
+    def known(self) -> Mapping[str, Controls]:
+        return {name: state.controls for name, state in self._states.items()}
 
     def applied(self) -> Lsn:
         marks = [state.marks.get(self._partition, Mark()) for state in self._states.values()]

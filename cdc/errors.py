@@ -57,6 +57,10 @@ class SlotLost(SourceError):
     """The slot is gone, invalidated or not the one that the stored positions belong to: changes are missing."""
 
 
+class SlotAhead(SlotLost):
+    """The slot was confirmed further than a warehouse has got: that one lacks what is between."""
+
+
 class DecodeError(CdcError):
     """Bytes of the replication stream are not what the protocol says."""
 

@@ -1,33 +1,59 @@
-"""The guard of the source's disk and of the slot: it tells people of WAL that piles up, and follows the policy at the limit."""
+"""The guard of the source's disk and of the slot: it tells people of WAL that piles up, and follows the policy at the limit.
+
+Under `park` it takes a step (see `cdc.shedding`) whenever the line has come no nearer to the end of WAL for some time. A line
+that catches up is left alone, however much there is.
+"""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
 
 import structlog
 
 from cdc.book import Book
 from cdc.config import SourceSettings
 from cdc.errors import SourceError
+from cdc.shedding import Shedding
 from cdc.source.slot_status import SlotWatch
 from cdc.status import SourceStatus
 
 log = structlog.get_logger()
 
 QUIET, WARN, LIMIT = "", "retained_warn_bytes", "retained_limit_bytes"
+PATIENCE = 10.0  # seconds in which the line must have come nearer to the end of WAL
 
 
 class Guard:
     """`look` at each fresh status of the slot; a change of level is told once."""
 
-    def __init__(self, settings: SourceSettings, book: Book, slot: SlotWatch) -> None:
+    def __init__(
+        self,
+        settings: SourceSettings,
+        book: Book,
+        slot: SlotWatch,
+        shedding: Shedding,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._book = book
         self._slot = slot
         self._level = QUIET
         self._wal_status = ""
+        self._shedding = shedding
+        self._shed: str | None = None  # what was told last
+        self._clock = clock
+        self._nearest: tuple[float, int] | None = (
+            None  # when the line was nearer than ever, and how many bytes
+        )
 
     def look(self, source: SourceStatus) -> None:
         self._look_at_wal_status(source.wal_status or "")
         level = self._judge(source.retained_bytes)
+        if level == LIMIT and self._shedding.enabled:
+            self._relieve(source)
+        else:
+            self._nearest = self._shed = None
         if level == self._level:
             return
         before, self._level = self._level, level
@@ -74,6 +100,23 @@ class Guard:
                     "slot", "the slot was dropped to save the source's disk ([source] retained_policy)"
                 )
 
+    def _relieve(self, source: SourceStatus) -> None:
+        """Take a step of shedding, if the line does not catch up."""
+        now, behind = self._clock(), source.behind_bytes or 0
+        if self._nearest is None or behind < self._nearest[1]:
+            self._nearest = now, behind
+        elif now - self._nearest[0] >= PATIENCE:
+            self._nearest = now, behind
+            reason = (
+                f"the server kept {_size(source.retained_bytes)} of WAL, over [source] retained_limit_bytes"
+            )
+            waiting = {name: fill()[0] for name, fill in self._book.queues.items()}
+            said = self._shedding.shed(reason, waiting)
+            if said != self._shed:
+                log.error("wal.shed", what=said or "nothing: no warehouse holds the slot up", hint=SHED_HINT)
+                self._book.note("slot", f"{said or 'no warehouse holds the slot up'}: {reason}")
+            self._shed = said
+
     def _look_at_wal_status(self, status: str) -> None:
         """Unreserved is the server's last warning: the slot is lost with its next checkpoint."""
         if status in ("unreserved", "lost") and status != self._wal_status:
@@ -82,6 +125,7 @@ class Guard:
         self._wal_status = status
 
 
+SHED_HINT = "`cdc status` says what is set aside; `cdc resync` copies it anew"
 HINT = "find what holds up the line (`cdc status`), or give the slot up (`cdc drop`) before the source's disk is full"
 
 

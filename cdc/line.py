@@ -29,6 +29,7 @@ from cdc.lsn import Lsn
 from cdc.meeting import meet
 from cdc.reading import Reading, Until
 from cdc.settled import meet_later
+from cdc.shedding import Shed, Shedding
 from cdc.source.capture import Capture
 
 SWITCH_INTERVAL = (
@@ -60,7 +61,12 @@ class Line:
         request: CopyRequest | None = None,
         *,
         first: bool = True,
+        shedding: Shedding | None = None,
     ) -> None:
+        shedding = shedding or Shedding(config.warehouses, enabled=False)
+        shedding.abandon = self._abandon
+        self._over = False
+        self._failure: BaseException | None = None
         self._request = request
         self._first = first
         self._config = config
@@ -68,7 +74,7 @@ class Line:
         self._until = until
         self._parts = parts
         self._reading: Reading | None = None
-        self._appliers = Appliers(config, book, parts.warehouses)
+        self._appliers = Appliers(config, book, parts.warehouses, shedding)
         self._ends: Ends = _ends(config, parts)
         self.streaming = threading.Event()
         """Set while the slot streams, or appliers subscribe."""
@@ -89,6 +95,7 @@ class Line:
                 raise
             raise self._appliers.failure from self._appliers.failure.__cause__  # the reader was let go for that
         finally:
+            self._over = True
             self.streaming.clear()
 
     def _run(self, opened: ExitStack, stop: threading.Event) -> None:
@@ -101,7 +108,7 @@ class Line:
             reading = self._reading = Reading(
                 self._config, self._book, capture, self._until, stop, self._request, first=self._first
             )
-            publisher = reading.prepare(ends)
+            publisher = reading.prepare(ends, partial(appliers.take_in, ends, capture))
         appliers.start(opened, ends, capture, self._applier_failed)
         opened.callback(ends.close)
         if reading is None or publisher is None:
@@ -110,6 +117,8 @@ class Line:
         reading.open(opened, ends, publisher)
         self._begun(capture.where, capture.here.timeline)
         reading.run()
+        if self._failure is not None:
+            raise self._failure
         if self._until != "stopped" and not stop.is_set():
             ends.await_applied(appliers.subscribers, DRAIN)
 
@@ -126,7 +135,14 @@ class Line:
         self.streamed = True
         self.streaming.set()
 
+    def _abandon(self, warehouse: str) -> None:
+        """End the attempt, without waiting for a warehouse."""
+        if not self._over:
+            self._appliers.abandon(warehouse)
+            self._applier_failed(Shed(f"warehouse {warehouse} is left behind", hint="see `cdc status`"))
+
     def _applier_failed(self, error: BaseException) -> None:
+        self._failure = self._failure or error
         self._ends.failed(error)
         if self._reading is not None:
             self._reading.end()

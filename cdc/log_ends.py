@@ -62,9 +62,9 @@ class LogEnds:
         self._publisher = self._transport.open_publisher(self._settings, encoder)
         return self._publisher
 
-    def known(self) -> Sequence[Controls]:
+    def known(self) -> Mapping[str, Controls]:
         assert self._publisher is not None
-        return [self._publisher.progress()]
+        return {"": self._publisher.progress()}
 
     def applied(self) -> Lsn:
         return 0

@@ -140,6 +140,8 @@ def _warehouses(status: Status) -> Iterable[Metric]:
     yield _each(
         "cdc_queue_bytes", "Rows on their way to the warehouse", warehouses, lambda each: each.queue_bytes
     )
+    text = "1: left behind, so that the slot can go on"
+    yield _each("cdc_warehouse_parked", text, warehouses, lambda each: float(bool(each.parked)))
     text = "How many may be; then the stream waits"
     yield _each("cdc_queue_limit_bytes", text, warehouses, lambda each: each.queue_limit_bytes)
     text = "Commit LSN applied last"

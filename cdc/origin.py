@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from cdc.errors import SlotLost, SourceUnavailable
+from cdc.errors import SlotAhead, SlotLost, SourceUnavailable
 from cdc.events import Control
 from cdc.lsn import Lsn, format_lsn, parse_lsn
 
@@ -124,7 +124,7 @@ def check_origin(
             hint=RECOPY,
         )
     if slot_confirmed > parse_lsn(record.confirmed):
-        raise SlotLost(
+        raise SlotAhead(
             f"replication slot {origin.slot!r} is ahead of the warehouse",
             why=f"it is confirmed to {format_lsn(slot_confirmed)}, the warehouse is at {record.confirmed}: "
             "somebody else has read from the slot or made it anew, and the changes between are missing",

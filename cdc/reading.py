@@ -14,7 +14,7 @@ from cdc.config import MEMORY, Config
 from cdc.copy_plan import CopyPlan
 from cdc.copy_request import CopyRequest
 from cdc.ends import Ends
-from cdc.errors import SlotLost
+from cdc.errors import SlotAhead, SlotLost
 from cdc.interfaces import Publisher
 from cdc.lsn import Lsn, format_lsn
 from cdc.meters import measure_flushes
@@ -81,10 +81,11 @@ class Reading:
         if self._stream is not None:
             self._stream.stop()
 
-    def prepare(self, ends: Ends) -> Publisher:
+    def prepare(self, ends: Ends, take_in: Callable[[str, Lsn], bool]) -> Publisher:
         """Have a slot that goes on from where the transport's control records say. Raises SlotLost, else.
 
-        In the mode when_needed a lost slot is made anew, and whatever was copied is to be copied again.
+        In the mode when_needed a lost slot is made anew, and whatever was copied is to be copied again. Else `take_in`
+        is asked of a warehouse that the slot is ahead of: may it go on from there?
         """
         capture = self._capture
         needed = self._config.snapshot.mode == "when_needed"
@@ -96,9 +97,14 @@ class Reading:
             slot = self._renew(error)
         self._slot = slot
         publisher = measure_flushes(ends.publisher(capture.origin), self._book.meters)
-        for controls in ends.known():
+        for name, controls in ends.known().items():
+            created = slot.created or self._lost
             try:
-                check_origin(controls, capture.origin, slot.confirmed_lsn, created=slot.created or self._lost)
+                try:
+                    check_origin(controls, capture.origin, slot.confirmed_lsn, created=created)
+                except SlotAhead:
+                    if needed or not take_in(name, slot.confirmed_lsn):
+                        raise
                 check_history(controls, capture.here, ends.applied())
             except SlotLost as error:
                 if not needed or not capture.origin.is_of(controls):
@@ -114,7 +120,7 @@ class Reading:
 
     def open(self, opened: ExitStack, ends: Ends, publisher: Publisher) -> None:
         """Begin to stream, with all that is to be done in line."""
-        slot, capture, known = self._slot, self._capture, ends.known()
+        slot, capture, known = self._slot, self._capture, list(ends.known().values())
         assert slot is not None
         progress = publisher.progress()
         stream = self._stream = opened.enter_context(capture.stream())

@@ -79,6 +79,8 @@ class PartitionLag(msgspec.Struct, kw_only=True):
 class WarehouseStatus(msgspec.Struct, kw_only=True):
     """`behind_seconds` is 0 only when everything in the source has been committed there, as far as the last half minute proves.
 
+    `parked`: why it is left out of everything; empty, unless it is (see `cdc.shedding`).
+
     `queue_bytes`: rows on their way to it, of at most `queue_limit_bytes`.
 
     `lag_*` are seconds from commit in the source to commit in the warehouse, over the last minutes. With Kafka,
@@ -102,6 +104,15 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
     queue_limit_bytes: int | None = None
     dead_letters: int = 0
     tables: list[TableLag] = []
+    parked: str = ""
+
+    def leave(self, why: str) -> None:
+        """It has been left behind, if there is a reason: nothing is claimed of it and its tables."""
+        self.parked = why
+        if why:
+            self.behind_seconds = None
+            parked = {"state": "parked", "behind_seconds": None}
+            self.tables = [msgspec.structs.replace(each, **parked) for each in self.tables]
 
 
 class Note(msgspec.Struct, kw_only=True):

@@ -16,6 +16,7 @@ from cdc.book import Book
 from cdc.config import Config
 from cdc.errors import SourceError
 from cdc.guard import Guard
+from cdc.shedding import Shedding
 from cdc.source.heartbeat import Heartbeat
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Sample, Status
@@ -32,14 +33,21 @@ class Watch:
     """One daemon's. `samples` may be read by any thread."""
 
     def __init__(
-        self, config: Config, book: Book, slot: SlotWatch, status: Callable[[], Status], *, reader: bool
+        self,
+        config: Config,
+        book: Book,
+        slot: SlotWatch,
+        shedding: Shedding,
+        status: Callable[[], Status],
+        *,
+        reader: bool,
     ) -> None:
         self._reader = reader
         self._book = book
         self._status = status
         self._heart = Heartbeat(config.source, book.asked, book.meters.heartbeats.inc)
         self._interval = config.source.heartbeat_interval or ASK_SECONDS
-        self._guard = Guard(config.source, book, slot)
+        self._guard = Guard(config.source, book, slot, shedding)
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
         self._over = threading.Event()
         self._beats = self._sampled = 0.0

@@ -22,6 +22,7 @@ from cdc.status import Status, lag_of
 WATCH_SECONDS = 1.0
 ABOUT_TABLES = ("schema_change", "dead_letter")  # kinds of notes
 NOTES_SHOWN = 10
+MENDED = "it is taken in again once it answers; then `cdc resync` its tables"
 
 
 def status(config_file: ConfigFile = None, json: Json = False) -> None:
@@ -121,6 +122,8 @@ def whole(found: Status) -> RenderableType:
             else "nothing applied yet"
         )
         facts.add_row("", Text(applied, "dim"))
+        if each.parked:
+            facts.add_row("", Text(f"left behind: {each.parked} ({MENDED})", "red"))
     parts: list[RenderableType] = [*_notes(found), facts, "", tables(found)]
     if found.state != "stopped" or any(each.records_behind is not None for each in found.warehouses):
         parts += ["", lags(found)]

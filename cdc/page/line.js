@@ -13,7 +13,7 @@ export class Line {
   show(status, before) {
     const rate = status.warehouses.reduce((sum, each) => Math.max(sum, each.rows_per_second), 0);
     const parts = [source(status.source), this.link("stream", rate, `${brief(rate)} rows/s`)];
-    const topics = status.topics ?? [];
+    const topics = partitions(status.warehouses);
     if (topics.length) {
       const waiting = topics.reduce((sum, each) => sum + unread(each), 0);
       parts.push(kafka(topics), this.link("topics", rate, waiting ? `${brief(waiting)} waiting` : "nothing waits"));
@@ -50,6 +50,21 @@ function source(each) {
       fact(`slot ${each.slot}`, trouble ? pill(each.wal_status) : each.active === false ? "nobody streams" : "in use")));
 }
 
+// Each partition once, with how far every warehouse is in it.
+function partitions(warehouses) {
+  const found = new Map();
+  for (const { name, partitions } of warehouses) {
+    for (const { topic, partition, end, applied } of partitions) {
+      const key = `${topic}/${partition}`;
+      const known = found.get(key) ?? { topic, partition, published: 0, consumed: {} };
+      known.published = Math.max(known.published, end);
+      known.consumed[name] = applied;
+      found.set(key, known);
+    }
+  }
+  return [...found.values()];
+}
+
 function unread(partition) {
   return Math.max(0, ...Object.values(partition.consumed).map((offset) => partition.published - Math.max(offset, 0)));
 }
@@ -72,6 +87,7 @@ function warehouse(each) {
   return make("article", { class: "card stop" },
     make("h2", {}, each.name, make("span", { class: "kind" }, each.kind)),
     make("div", { class: "where" }, each.target),
+    each.parked && make("div", { class: "why" }, pill("parked"), ` left behind: ${each.parked}. When it answers, it is taken in again, and its tables want a resync.`),
     make("dl", {},
       fact("behind the source", behind === 0 ? "in sync" : seconds(behind), `large ${style}`),
       fact("rows/s", brief(each.rows_per_second), "large"),

@@ -11,6 +11,7 @@ from cdc.book import Book
 from cdc.daemon import Daemon
 from cdc.errors import SlotInUse, SlotLost
 from cdc.guard import Guard
+from cdc.shedding import Shedding
 from cdc.source.slot_status import SlotWatch
 from cdc.status import Status
 from tests.fixtures.line import Replica, eventually
@@ -60,7 +61,7 @@ def looked_at(replica: Replica) -> Status:
     config = replica.config
     book, slot = Book(config), SlotWatch(config.source)
     try:
-        Guard(config.source, book, slot).look(slot.status())
+        Guard(config.source, book, slot, Shedding(config.warehouses, enabled=False)).look(slot.status())
     finally:
         slot.close()
     return book.status()
