@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from cdc.settings import Settings
+from cdc.type_names import column_of
 
 DEBEZIUM = "debezium"
 
@@ -27,6 +28,27 @@ DEFAULTS: dict[str, tuple[Any, Any]] = {
     "skipped_operations": (["t"], []),
 }
 Names = dict[str, list[str]]
+
+
+class GivenSchema(Settings, kw_only=True, frozen=True):
+    """`[format.schemas."schema.table"]`: what a table of Debezium's topics is like, where its records do not say it."""
+
+    columns: dict[str, str]
+    """Types by column, as in SQL."""
+    primary_key: list[str] = []
+    """Empty: the columns of the records' keys."""
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("columns: there are none")
+        for name, of in self.columns.items():
+            try:
+                column_of(name, of)
+            except ValueError as error:
+                raise ValueError(f"columns: {name}: {error}") from error
+        for name in self.primary_key:
+            if name not in self.columns:
+                raise ValueError(f"primary_key: there is no column {name!r} under columns")
 
 
 class FormatSettings(Settings, kw_only=True, frozen=True):
@@ -96,6 +118,8 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     flat_delete_tombstone_handling_mode: Literal[
         "drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone"
     ] = "rewrite-with-tombstone"
+    schemas: dict[str, GivenSchema] = {}
+    """Of tables (schema.table) whose records Debezium writes without a schema, for appliers."""
 
     def __post_init__(self) -> None:
         debezium = self.compat == DEBEZIUM
@@ -113,6 +137,11 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
         for names in (self.column_truncate_to_chars, self.column_mask_with_chars):
             if not all(name.isdecimal() for name in names):
                 raise ValueError("column_truncate_to_chars and column_mask_with_chars are keyed by a number")
+        if self.schemas and not debezium:
+            raise ValueError('schemas are for topics that Debezium writes, which compat = "debezium" says')
+        for name in self.schemas:
+            if not all(name.partition(".")[::2]):
+                raise ValueError(f"schemas: {name!r} is not schema.table")
 
     @property
     def skipped(self) -> frozenset[str]:

@@ -6,7 +6,10 @@ import re
 from typing import Any
 
 HIDDEN = "•••"
-KEYS = re.compile(r"authorization|password|passphrase|secret|token|key|credential", re.IGNORECASE)
+KEYS = re.compile(
+    r"authorization|password|passphrase|secret|token|(?<!primary_)key(?!_columns)|credential", re.IGNORECASE
+)
+TYPES = "columns"  # the table under this key has types, whatever the columns' names are
 URL_PASSWORD = re.compile(r"(?<=://)([^/?#\s@:]*):[^\s]*@")  # up to the last @: it may be there unescaped
 WORD_PASSWORD = re.compile(
     r"""\b(\w*(?:password|secret|token|key)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)""", re.IGNORECASE
@@ -16,7 +19,7 @@ WORD_PASSWORD = re.compile(
 def without_secrets(value: Any, key: str = "") -> Any:
     """The value, in any depth, as it may be shown."""
     if isinstance(value, dict):
-        return {name: without_secrets(each, name) for name, each in value.items()}
+        return {name: without_secrets(each, key if key == TYPES else name) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(each, key) for each in value]
     if not isinstance(value, str) or not value:

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.debezium",
     "tests.fixtures.kafka",
     "tests.fixtures.line",
+    "tests.fixtures.interop",
     "tests.fixtures.mariadb",
     "tests.fixtures.snowflake",
 ]

@@ -26,6 +26,7 @@ PURE = {
         "cdc.schema",
         "cdc.pgtypes",
         "cdc.pgtypes_builtin",
+        "cdc.type_names",
         "cdc.fold",
         "cdc.merge",
         "cdc.tables",

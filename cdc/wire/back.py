@@ -17,7 +17,7 @@ from cdc.schema import LogicalType
 from cdc.wire import intervals
 from cdc.wire.connect_schema import DECIMAL, ConnectType
 from cdc.wire.lanes_numbers import JAVA_SPECIAL
-from cdc.wire.numbers import decimal_text, money_from
+from cdc.wire.numbers import decimal_text, money_from, postgres_double
 from cdc.wire.pgtext import Element, array_text, hstore_text
 from cdc.wire.times import (
     INFINITE_DAYS,
@@ -189,7 +189,8 @@ def _hstore(text: bytes) -> bytes:
 def _point(_of: LogicalType, _schema: ConnectType) -> Back:
     def back(text: bytes) -> bytes:
         parts = _raw_map.decode(text)
-        return b"(%b,%b)" % (_float(bytes(parts["x"])), _float(bytes(parts["y"])))
+        x, y = (_float(bytes(parts[name])) for name in ("x", "y"))
+        return b"(%b,%b)" % (postgres_double(x), postgres_double(y))
 
     return back
 

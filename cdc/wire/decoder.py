@@ -6,7 +6,7 @@ A record of ours names its table's schema, which `cdc-schemas` has; until the de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -82,9 +82,9 @@ _payload, _wrapped = msgspec.json.Decoder(Payload), msgspec.json.Decoder(Wrapped
 
 
 class Decoder:
-    """Decodes what is on the topics under a prefix. `given` are tables for topics of Debezium's without embedded schemas."""
+    """Decodes what is on the topics under a prefix."""
 
-    def __init__(self, settings: FormatSettings, *, prefix: str, given: Mapping[str, Table] = {}) -> None:
+    def __init__(self, settings: FormatSettings, *, prefix: str) -> None:
         if settings.event_form != "debezium":
             raise ConfigError(
                 f"records of the form {settings.event_form!r} cannot be read back",
@@ -96,7 +96,7 @@ class Decoder:
         """Schemas seen, by id."""
         self._settings = settings
         self._own: dict[str, OwnTable] = {}
-        self._foreign = Foreign(settings, given)
+        self._foreign = Foreign(settings)
         self._begin = Begin(-1, 0, 0)
 
     def decode(self, record: AnyRecord) -> Sequence[Event]:

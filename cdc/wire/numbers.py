@@ -85,6 +85,22 @@ def java_double(text: bytes, *, single: bool = False) -> bytes:
     return b"%b%b.%bE%d" % (sign, digits[:1], digits[1:] or b"0", point - 1)
 
 
+def postgres_double(text: bytes) -> bytes:
+    """A double as Java prints it → as PostgreSQL does; other spellings are PostgreSQL's already."""
+    if not (text.endswith(b".0") or b"E" in text):
+        return text
+    value = float(text)
+    if value == 0:
+        return b"%.0f" % value
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    minus, figures, point = b"-" * sign, "".join(map(str, digits)), len(digits) + exponent - 1
+    if -5 < point < 15:
+        return minus + f"{Decimal((0, digits, exponent)):f}".encode()
+    fraction = f".{figures[1:]}" if len(figures) > 1 else ""
+    return minus + f"{figures[0]}{fraction}e{point:+03d}".encode()
+
+
 def decimal_as_double(text: bytes) -> bytes:
     """A numeric's text as Java prints the double nearest to it."""
     value = float(text)

@@ -34,3 +34,13 @@ def test_by_the_name_of_the_key_in_any_depth() -> None:
         "list": [f"u://a:{HIDDEN}@c"],
         "password": [HIDDEN],
     }
+
+
+def test_columns_are_named_not_hidden() -> None:
+    given = {
+        "message_key_columns": ["a:b"],
+        "primary_key": ["id"],
+        "columns": {"api_token": "text"},
+        "ssl_key": "x",
+    }
+    assert without_secrets(given) == {**given, "ssl_key": HIDDEN}
