@@ -1,7 +1,8 @@
 """The embedded transport: reader and appliers in one process, no broker; the replication slot is the durable log.
 
 The publisher collects events into batches and hands each to every subscriber. A batch ends at a commit, when it has enough
-rows, bytes or age; only a transaction larger than twice that is cut, and its pieces carry no checkpoint. `flush` returns when
+rows, bytes or age; only a transaction larger than twice that is cut, and its pieces carry no checkpoint. Age counts only while
+a subscriber has nothing else to do: whoever is behind is given more at a time, not more often. `flush` returns when
 every subscriber has committed. A subscriber that fell behind stops the publisher, so memory stays bounded by `max_bytes` each.
 """
 
@@ -17,8 +18,12 @@ from cdc.errors import Stopped
 from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Heartbeat, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
+from cdc.schema import Table
 
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
+ROWS_OF_A_TABLE = (
+    100  # worth the statements that a table takes: where many are changed a batch may be twice as large
+)
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
 
@@ -53,6 +58,7 @@ class MemoryPublisher:
 
     def _start_batch(self) -> None:
         self._events: list[Event] = []
+        self._tables: set[Table] = set()
         self._controls: dict[str, bytes] = {}
         self._rows = self._size = self._commit_us = 0
         self._opened = 0.0
@@ -60,6 +66,7 @@ class MemoryPublisher:
     def publish(self, event: Event) -> None:
         if isinstance(event, Change):
             self._events.append(event)
+            self._tables.add(event.table)
             self._rows += 1
             self._size += event.size
             if self._rows >= 2 * self._batch_rows or self._size >= 2 * self._batch_bytes:
@@ -81,10 +88,15 @@ class MemoryPublisher:
     def _committed(self, commit: Commit) -> None:
         self._position = commit.position
         self._commit_us = commit.begin.commit_us
+        spread = ROWS_OF_A_TABLE * (len(self._tables) - 1)
+        enough = min(max(self._batch_rows, spread), 2 * self._batch_rows)
         if (
-            self._rows >= self._batch_rows
+            self._rows >= enough
             or self._size >= self._batch_bytes
-            or self._clock() - self._opened >= self._max_delay
+            or (
+                self._clock() - self._opened >= self._max_delay
+                and not all(subscriber.waiting for subscriber in self._subscribers)
+            )
         ):
             self._hand_over(complete=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cdc.interfaces import Mark
 from cdc.lsn import END, START, Position
 from cdc.memory import ROW_OVERHEAD
 from tests.fixtures.transport import (
+    TABLE,
     Transport,
     chunk,
     commit_all,
@@ -61,6 +63,30 @@ def test_a_batch_ends_by_rows_bytes_or_age(transport: Transport, settings: dict[
     assert transport.subscribers[0].receive(0) is None
     publish(publisher, commit)
     assert len(received(transport.subscribers[0])) == 1
+
+
+def test_who_is_behind_gets_more_at_a_time(transport: Transport) -> None:
+    """Age ends a batch only while a subscriber has nothing to do: to each that waits, what comes next is added up to its rows."""
+    publisher = transport.make(batch_rows=5, max_delay=0.0, count=2)
+    fast, slow = transport.subscribers
+    publish(publisher, *transaction(10))
+    commit_all(fast)
+    publish(publisher, *transaction(20))
+    commit_all(fast)
+    publish(publisher, *transaction(30))  # now both have something
+    publish(publisher, *(event for lsn in range(40, 80, 10) for event in transaction(lsn)))
+    assert [batch.rows for batch in received(fast)] == [1]
+    publish(publisher, *transaction(80))
+    assert [batch.rows for batch in received(fast)] == [5]
+    assert [batch.rows for batch in received(slow)] == [1, 1, 1, 5]
+
+
+def test_a_batch_of_many_tables_is_larger(transport: Transport) -> None:
+    publisher = transport.make(batch_rows=150)
+    tables = [replace(TABLE, name=f"t{n}") for n in range(4)]
+    for lsn in range(1, 1001):
+        publish(publisher, *transaction(lsn, table=tables[lsn % 4] if lsn < 500 else tables[lsn % 2]))
+    assert [batch.rows for batch in received(transport.subscribers[0])] == [300, 300, 150, 150]
 
 
 def test_a_large_transaction_comes_in_pieces_without_checkpoint(transport: Transport) -> None:
