@@ -7,17 +7,18 @@ A record of ours names its table's schema, which `cdc-schemas` has; until the de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from cdc.errors import CdcError, ConfigError, DecodeError
-from cdc.events import DELETE, TRUNCATE, Begin, Cell, Change, Event, Message, Truncate
+from cdc.events import Begin, Event, Message
 from cdc.format import FormatSettings
+from cdc.lsn import Lsn
 from cdc.schema import Table
 from cdc.wire.foreign import Foreign
 from cdc.wire.names import Topics
-from cdc.wire.own import OwnTable
+from cdc.wire.own import OwnTable, Place, Source
 from cdc.wire.schemas import decode_table
 from cdc.wire.source import POSITION_HEADER, UNSENT_HEADER
 
@@ -45,40 +46,21 @@ class AnyRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]] | None: ...
 
 
-class Source(msgspec.Struct):
-    """The part of the source block that is read."""
-
-    schema: str = ""
-    table: str = ""
-    ts_ms: int = 0
-    ts_us: int | None = None
-    txId: int | None = None
-    lsn: int | None = None
-    sequence: str | None = None
-    snapshot: str | None = None
-    schema_id: str | None = None
-    commit_lsn: int | None = None
-    ordinal: int | None = None
-
-
-class Payload(msgspec.Struct):
-    """An envelope; rows as pieces of JSON text."""
+class Head(msgspec.Struct, gc=False):
+    """What is read first of a record that is not as the topic's last one."""
 
     op: str
     source: Source
-    before: dict[str, msgspec.Raw] | None = None
-    after: dict[str, msgspec.Raw] | None = None
     message: dict[str, str | None] | None = None
 
 
-class Wrapped(msgspec.Struct):
-    """A value with its schema."""
+class WrappedHead(msgspec.Struct, gc=False):
+    """A head whose value has its schema with it."""
 
-    schema: msgspec.Raw
-    payload: Payload | None = None
+    payload: Head | None = None
 
 
-_payload, _wrapped = msgspec.json.Decoder(Payload), msgspec.json.Decoder(Wrapped)
+_head, _wrapped = msgspec.json.Decoder(Head), msgspec.json.Decoder(WrappedHead)
 
 
 class Decoder:
@@ -96,64 +78,57 @@ class Decoder:
         """Schemas seen, by id."""
         self._settings = settings
         self._own: dict[str, OwnTable] = {}
+        self._last: dict[str, OwnTable] = {}
+        """By topic: what its last record was of."""
         self._foreign = Foreign(settings)
         self._begin = Begin(-1, 0, 0)
 
     def decode(self, record: AnyRecord) -> Sequence[Event]:
         """The events of a record: none or one. Raises DecodeError for what is none of ours and none of Debezium's."""
-        if record.value is None:
-            return ()
-        if record.topic == self.topics.schemas:
-            self.learn(record.value)
-            return ()
-        if record.topic in (self.topics.transaction, self.topics.heartbeat):
+        value, topic = record.value, record.topic
+        if value is None:
             return ()
         try:
-            return self._decode(record, record.value)
+            last = self._last.get(topic)
+            if last is not None and not record.headers:
+                event = last.event(value, self._begun)
+                if event is not None:
+                    return (event,)
+            return self._decode(record, topic, value)
         except (msgspec.DecodeError, KeyError, ValueError) as error:
             if isinstance(error, CdcError):
                 raise
-            raise DecodeError("a record cannot be read", why=_reason(error), where=record.topic) from error
+            raise DecodeError("a record cannot be read", why=_reason(error), where=topic) from error
 
     def learn(self, value: bytes) -> Table:
         """Take in a table's schema."""
         table = decode_table(value)
         return self.tables.setdefault(table.fingerprint, table)
 
-    def _decode(self, record: AnyRecord, value: bytes) -> Sequence[Event]:
-        schema = b""
-        if value.startswith(b'{"schema":'):
-            whole = _wrapped.decode(value)
-            schema, payload = bytes(whole.schema), whole.payload
-        else:
-            payload = _payload.decode(value)
-        if payload is None:
+    def _decode(self, record: AnyRecord, topic: str, value: bytes) -> Sequence[Event]:
+        if topic == self.topics.schemas:
+            self.learn(value)
+            return ()
+        if topic in (self.topics.transaction, self.topics.heartbeat):
             return ()
         headers = dict(record.headers or ())
-        source = payload.source
-        if place := headers.get(POSITION_HEADER):
-            ident, commit_lsn, ordinal = place.decode().split(" ")
-            source.schema_id, source.commit_lsn, source.ordinal = ident, int(commit_lsn), int(ordinal)
-        if payload.op == "m":
-            return (self._message(payload),)
-        if source.schema_id is None:
-            return self._foreign.decode(record.key, schema, payload)
-        return (self._change(record.topic, len(value), payload, headers),)
-
-    def _change(self, topic: str, size: int, payload: Payload, headers: dict[str, Any]) -> Event:
-        source = payload.source
-        table = self._table(str(source.schema_id), topic)
-        begin, ordinal, lsn = self._begun(source), source.ordinal or 0, source.lsn or 0
-        if payload.op == TRUNCATE:
-            return Truncate(table.table, begin, ordinal, lsn)
-        unsent = (
-            msgspec.json.decode(headers[UNSENT_HEADER], type=set[str]) if UNSENT_HEADER in headers else ()
-        )
-        new: tuple[Cell, ...] | None = None
-        if payload.after is not None and payload.op != DELETE:
-            new = table.new(payload.after, unsent)
-        old = table.old(payload.before) if payload.before is not None else None
-        return Change(table.table, payload.op, old, new, begin, ordinal, lsn, size)
+        place = _place(headers.get(POSITION_HEADER))
+        if place is None or place.schema_id == "-":
+            head = _wrapped.decode(value).payload if value.startswith(b'{"schema":') else _head.decode(value)
+            if head is None:
+                return ()
+            if head.op == "m":
+                return (self._message(head, place),)
+            if head.source.schema_id is None:
+                return self._foreign.decode(record.key, value)
+            ident = head.source.schema_id
+        else:
+            ident = place.schema_id
+        unsent = headers.get(UNSENT_HEADER)
+        names = msgspec.json.decode(unsent, type=set[str]) if unsent else ()
+        own = self._last[topic] = self._table(ident, topic)
+        event = own.event(value, self._begun, place, names)
+        return () if event is None else (event,)
 
     def _table(self, schema_id: str, topic: str) -> OwnTable:
         found = self._own.get(schema_id)
@@ -164,19 +139,26 @@ class Decoder:
             found = self._own[schema_id] = OwnTable(table, self._settings, self.topics)
         return found
 
-    def _begun(self, source: Source) -> Begin:
+    def _begun(self, commit_lsn: Lsn, us: int, xid: int) -> Begin:
         """One `Begin` for all records of a transaction that come one after the other."""
-        commit_lsn, xid = source.commit_lsn or 0, source.txId or 0
-        us = source.ts_ms * 1000 if source.ts_us is None else source.ts_us
-        if (self._begin.commit_lsn, self._begin.xid, self._begin.commit_us) != (commit_lsn, xid, us):
-            self._begin = Begin(commit_lsn, us, xid)
-        return self._begin
+        begin = self._begin
+        if begin.commit_lsn != commit_lsn or begin.xid != xid or begin.commit_us != us:
+            begin = self._begin = Begin(commit_lsn, us, xid)
+        return begin
 
-    def _message(self, payload: Payload) -> Message:
-        source, message = payload.source, payload.message or {}
-        begin = self._begun(source) if source.txId is not None else None
+    def _message(self, head: Head, place: Place | None) -> Message:
+        source, message = head.source, head.message or {}
+        commit_lsn, ordinal = place[1:] if place else (source.commit_lsn, source.ordinal)
+        begin = self._begun(commit_lsn, source.us, source.txId) if source.txId is not None else None
         content = msgspec.convert(message.get("content") or "", bytes)
-        return Message(message.get("prefix") or "", content, source.lsn or 0, begin, source.ordinal or 0)
+        return Message(message.get("prefix") or "", content, source.lsn or 0, begin, ordinal)
+
+
+def _place(header: bytes | None) -> Place | None:
+    if not header:
+        return None
+    ident, commit_lsn, ordinal = header.decode().split(" ")
+    return Place(ident, int(commit_lsn), int(ordinal))
 
 
 def _reason(error: Exception) -> str:

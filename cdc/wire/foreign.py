@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,15 +28,43 @@ from cdc.wire.json_text import NULL, quote, quote_str
 from cdc.wire.lanes import lane_of
 from cdc.wire.lanes_arrays import name_uuid
 
-if TYPE_CHECKING:
-    from cdc.wire.decoder import Payload, Source
-
 Row = Mapping[str, msgspec.Raw]
 BEGINNINGS = {"string": b'"', "boolean": b"tf", "bytes": b'"-0123456789', "map": b"{", "struct": b"{"} | {
     **{whole: b"-0123456789" for whole in ("int16", "int32", "int64")},
     **{number: b'"-0123456789' for number in ("float", "double")},
 }
 """How JSON of a Connect type begins."""
+
+
+class Source(msgspec.Struct):
+    """The part of the source block that is read."""
+
+    schema: str = ""
+    table: str = ""
+    ts_ms: int = 0
+    ts_us: int | None = None
+    txId: int | None = None
+    lsn: int | None = None
+    sequence: str | None = None
+
+
+class Payload(msgspec.Struct):
+    """An envelope; rows as pieces of JSON text."""
+
+    op: str
+    source: Source
+    before: dict[str, msgspec.Raw] | None = None
+    after: dict[str, msgspec.Raw] | None = None
+
+
+class Wrapped(msgspec.Struct):
+    """A value with its schema."""
+
+    schema: msgspec.Raw
+    payload: Payload
+
+
+_payload, _wrapped = msgspec.json.Decoder(Payload), msgspec.json.Decoder(Wrapped)
 
 
 class ForeignTable:
@@ -99,7 +126,13 @@ class Foreign:
             {text, encoded, codes, b"[%b]" % text, b"[%b]" % encoded, b"[%b]" % uuid, pair, quote(pair)}
         )
 
-    def decode(self, key: bytes | None, schema: bytes, payload: Payload) -> Sequence[Event]:
+    def decode(self, key: bytes | None, value: bytes) -> Sequence[Event]:
+        schema = b""
+        if value.startswith(b'{"schema":'):
+            whole = _wrapped.decode(value)
+            schema, payload = bytes(whole.schema), whole.payload
+        else:
+            payload = _payload.decode(value)
         source = payload.source
         lsn = source.lsn or 0
         begin = self._begun(source, lsn, read=payload.op == READ)
