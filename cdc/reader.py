@@ -41,6 +41,10 @@ class Job(Protocol):
 class Skip(Protocol):
     """Changes that a snapshot has already shown, for a table that cannot take them twice."""
 
+    @property
+    def concerned(self) -> bool:
+        """May it cover any of the transaction that begins now?"""
+
     def covers(self, event: Change | Truncate) -> bool: ...
     def over(self, position: Position) -> bool: ...
 
@@ -74,6 +78,7 @@ class Reader:
         self.xids: set[int] = set() if unseen is None else unseen
         """Transactions published that other sessions may not see yet; `forget` drops those that they do."""
         self.skips: list[Skip] = []
+        self._concerned: list[Skip] = []
         self._origin = origin
         self._flush_interval = flush_interval
         self._published = published
@@ -94,7 +99,7 @@ class Reader:
         publish = self.publisher.publish
         for event in self.stream:
             if isinstance(event, Change):
-                if not self.skips or not self._skipped(event):
+                if not self._concerned or not self._skipped(event):
                     publish(event)
             elif isinstance(event, Idle):
                 self._idle(event)
@@ -103,7 +108,7 @@ class Reader:
                 self._committed(event)
             elif isinstance(event, Begin):
                 self._begin(event)
-            elif not (self.skips and isinstance(event, Truncate) and self._skipped(event)):
+            elif not (isinstance(event, Truncate) and self._skipped(event)):
                 publish(event)
 
     def finish(self) -> None:
@@ -124,12 +129,13 @@ class Reader:
         self._flushed_at = self._clock()
 
     def _skipped(self, event: Change | Truncate) -> bool:
-        return any(skip.covers(event) for skip in self.skips)
+        return any(skip.covers(event) for skip in self._concerned)
 
     def _begin(self, begin: Begin) -> None:
         self.received = max(self.received, begin.commit_lsn)  # commits come in order: all below have been
         if self._jobs:
             self._work()
+        self._concerned = [skip for skip in self.skips if skip.concerned]
         self._inside = True
         self.xids.add(begin.xid)
         self.publisher.publish(begin)

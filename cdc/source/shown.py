@@ -16,6 +16,8 @@ class ShownAlready:
         self._shown = Snapshot.parse(progress.shown)
         self._until = progress.until
 
+    concerned = True
+
     def covers(self, event: Change | Truncate) -> bool:
         return (
             event.table.full_name == self._table

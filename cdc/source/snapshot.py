@@ -97,6 +97,10 @@ class SnapshotJob:
         """Is it being copied, or about to be?"""
         return name in self._todo
 
+    @property
+    def concerned(self) -> bool:
+        return bool(self._unbegun or self._todo)
+
     def covers(self, event: Change | Truncate) -> bool:
         name = event.table.full_name
         if name in self._unbegun:

@@ -140,11 +140,13 @@ class LibrdkafkaProducer:
         self._sent += 1
         if not self._sent & 1023:
             self._producer.poll(0)  # it reports only when asked
-        if self._reports.failure is not None:
             self._reports.check()
         while True:
             try:
-                self._produce(topic, value, key, partition, headers=[*headers] if headers else None)
+                if headers:
+                    self._produce(topic, value, key, partition, headers=[*headers])
+                else:
+                    self._produce(topic, value, key, partition)
                 return
             except BufferError:
                 self._producer.poll(WAIT)

@@ -49,6 +49,7 @@ class KafkaPublisher:
         sparing: bool = False,
     ) -> None:
         self._settings = settings
+        self._transactional = settings.transactional
         self._encode = encode
         self._emptied = emptied
         self._schemas = schemas
@@ -70,6 +71,7 @@ class KafkaPublisher:
             self._emptying = Emptying(self._fences, self._layout, self._enter, sparing=sparing)
             batch = {"batch.size": min(1_000_000, self._layout.smallest())} | settings.librdkafka
             self._producer = open_producer(settings.copy(librdkafka=batch))
+            self._hand_over = self._producer.send
         except BaseException:
             self.close()
             raise
@@ -103,20 +105,23 @@ class KafkaPublisher:
             self._commit()
 
     def _send(self, record: Record) -> None:
-        topic, key, value = record.topic, record.key, record.value
+        topic, key, value, headers = record.topic, record.key, record.value, record.headers
+        size = len(value or b"") + len(key or b"")
+        if headers:
+            size += sum([len(name) + len(content or b"") for name, content in headers])
         limit = self._limits.get(topic)
         if limit is None:
             limit = self._enter(record)
-        if value is not None and len(value) + len(key or b"") > limit - 1024:
-            size = len(value) + len(key or b"") + sum(len(k) + len(v or b"") for k, v in record.headers)
-            if size > limit:
-                found = self._oversized.handle(record, size, limit)
-                if found is None:
-                    return
-                self._limits[topic] = found
-        self._begin()
-        self._ready.send(topic, value, key, record.headers, UNKEYED if key is None else KEYED)
-        if topic == self._schemas and not self._settings.transactional:
+        if size > limit:
+            found = self._oversized.handle(record, size, limit)
+            if found is None:
+                return
+            self._limits[topic] = found
+        if self._transactional:
+            self._begin()
+        self._hand_over(topic, value, key, headers, UNKEYED if key is None else KEYED)
+        self._sent = True
+        if topic == self._schemas and not self._transactional:
             self._ready.flush()  # rare: once per shape of a table
 
     def _enter(self, record: Record) -> int:
@@ -135,7 +140,7 @@ class KafkaPublisher:
         self._ready.send(topic, value, key, headers, partition)
 
     def settle(self) -> None:
-        if not self._settings.transactional:
+        if not self._transactional:
             self._ready.flush()
 
     def remember(self, key: str, value: bytes, *, now: bool) -> None:
@@ -151,7 +156,7 @@ class KafkaPublisher:
 
     def _begin(self) -> None:
         self._sent = True
-        if self._settings.transactional:
+        if self._transactional:
             self._rows += 1
             if not self._open:
                 self._ready.begin()

@@ -54,7 +54,7 @@ def from_kafka(bench: Bench) -> dict[str, float]:
         rates = {}
         for kind in ("duckdb", "postgres"):
             path = bench.folder / "target.duckdb"
-            target = f'path = "{path}"' if kind == "duckdb" else f'dsn = "{stage.target(kind)}"'
+            target = f'path = "{path}"' if kind == "duckdb" else f'dsn = "{stage.target(f"to_{kind}")}"'
             config = stage.config("plain", "", f'kind = "{kind}"\n{target}', group=kind)
             with stage.cdc("apply", config):
                 rates[kind] = stage.await_applied(f"{kind}-local", "plain")

@@ -82,6 +82,7 @@ class SkipOdd:
     """Leaves out transactions of odd xids, up to an LSN."""
 
     until: Lsn
+    concerned = True
 
     def covers(self, event: Change | Truncate) -> bool:
         return event.begin.xid % 2 == 1 and event.begin.commit_lsn < self.until
