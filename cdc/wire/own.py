@@ -27,6 +27,8 @@ from cdc.wire.plan import Plan
 ABSENT = msgspec.Raw(b"")
 NOT_FOR_STRUCTS = re.compile(r'["\\\x00-\x1f]')
 """Names of columns that msgspec's structs cannot have."""
+INSTANT = """f"{c[:10]} {c[11:-1]}+00".encode() if c[10:11] == "T" and c[4] == "-" else u(c)"""
+"""`2024-02-29T12:34:56Z` as PostgreSQL has it."""
 EXCEPTIONAL = (TypeError, AttributeError, KeyError, IndexError)
 """What a generated function raises for a row that it cannot read."""
 
@@ -163,17 +165,10 @@ def _reading(lane: Lane, back: Back) -> Reading:
     if lane.form == "bool":
         return Reading(bool, "u[c]", {True: back(b"true"), False: back(b"false")})
     if lane.form == "instant":
-        return Reading(str, "u(c)", lambda text: _instant(text, back))
+        return Reading(str, INSTANT, lambda text: back(b'"%b"' % text.encode()))
     if lane.form == "text" or back is unquote:
         return Reading(str, "c.encode()")
     return Reading(msgspec.Raw, "u(c)", back)
-
-
-def _instant(text: str, back: Back) -> bytes:
-    """`2024-02-29T12:34:56Z` as PostgreSQL has it."""
-    if text[10:11] == "T" and text[4] == "-":
-        return f"{text[:10]} {text[11:-1]}+00".encode()
-    return back(b'"%b"' % text.encode())
 
 
 def _absent() -> NoReturn:
@@ -188,7 +183,7 @@ def _generated(
     for field, _, reading in readings:
         index = field.index
         space[f"u{index}"] = reading.uses
-        cell = reading.cell.replace("u", f"u{index}", 1) if reading.uses is not None else reading.cell
+        cell = re.sub(r"\bu\b", f"u{index}", reading.cell)
         if reading.type is msgspec.Raw:
             cells[index] = f"None if (c := bytes(row.f{index})) == b'null' else {cell} if c else absent()"
         else:

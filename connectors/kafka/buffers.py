@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from cdc.events import INSERT, READ, Change, Event, Message, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
-from cdc.lsn import Position
+from cdc.lsn import Lsn, Position
 from cdc.marks import check_overtaken
 from connectors.kafka.consuming import Partition, Received
 from connectors.kafka.fences import COPY, MOVED, Fence
 from connectors.kafka.holding import mark_name, reached
+
+PLACED = (Change, Truncate, Message)
 
 
 class Buffer:
@@ -23,7 +25,8 @@ class Buffer:
         self.partition = partition
         self.begun = mark
         """What the warehouse has of it."""
-        self.position: Position = mark.position
+        self.position: tuple[Lsn, int] = mark.position
+        """As `place` has it."""
         self.next = offset
         self.fence: Fence | None = None
         self.waiting: list[Received] = []
@@ -50,24 +53,16 @@ class Buffer:
             self.moved, self.opened = True, now
         self.next = record.offset + 1
         self.size += len(record.value or b"")
-        self._take(events)
-
-    def _take(self, events: Iterable[Event]) -> None:
-        """Add what is not known yet."""
         for event in events:
-            if not isinstance(event, Change | Truncate | Message) or event.begin is None:
+            if not isinstance(event, PLACED) or event.begin is None:
                 continue
-            position = place(event)
-            if position > self.position:
-                self.position = position
-            elif not (isinstance(event, Change) and _comes_again(event, same=position == self.position)):
+            at = place(event)
+            if at > self.position:
+                self.position = at
+            elif not (isinstance(event, Change) and _comes_again(event, same=at == self.position)):
                 continue
-            self._append(event)
-
-    def _append(self, event: Change | Truncate | Message) -> None:
-        self.events.append(event)
-        self.rows += 1
-        if event.begin is not None:
+            self.events.append(event)
+            self.rows += 1
             self.commit_us = event.begin.commit_us
 
     def stop(self, fence: Fence, record: Received, *, known: bool, now: float) -> None:
@@ -90,7 +85,9 @@ class Buffer:
         emptied: list[Event] = []
         for event in events if self.partition[1] == 0 else ():
             if fence.kind == COPY and isinstance(event, Truncate | Change):
-                self._append(Truncate(event.table, event.begin, event.ordinal, event.lsn))
+                self.events.append(Truncate(event.table, event.begin, event.ordinal, event.lsn))
+                self.rows += 1
+                self.commit_us = event.begin.commit_us
             if not (fence.kind == COPY and isinstance(event, Truncate)):
                 emptied.append(event)
         self.add(record, emptied, now)
@@ -105,7 +102,7 @@ class Buffer:
 
     def hand_over(self, now: float) -> Batch:
         """A batch of it, which leaves it empty."""
-        marks = {mark_name(self.partition): Mark(self.position, self.next)}
+        marks = {mark_name(self.partition): Mark(Position(*self.position), self.next)}
         checkpoint = Checkpoint(marks, self.controls)
         batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us)
         self.clear(now)
@@ -121,9 +118,10 @@ def _comes_again(event: Change, *, same: bool) -> bool:
     return event.op == READ or (same and event.counted_by_lsn)
 
 
-def place(event: Change | Truncate | Message) -> Position:
+def place(event: Change | Truncate | Message) -> tuple[Lsn, int]:
     """Orders the events of one partition. A change of key is two of them, a delete and an insert with the same ordinal."""
     commit_lsn = event.begin.commit_lsn if event.begin else 0
-    if isinstance(event, Change) and event.op == READ:
-        return Position(commit_lsn, event.ordinal)
-    return Position(commit_lsn, 2 * event.ordinal + (isinstance(event, Change) and event.op == INSERT))
+    if isinstance(event, Change):
+        op = event.op
+        return commit_lsn, event.ordinal if op == READ else 2 * event.ordinal + (op == INSERT)
+    return commit_lsn, 2 * event.ordinal

@@ -177,12 +177,13 @@ class KafkaSubscriber:
     def _take(self, records: list[Received]) -> None:
         now, decode = self._clock(), self._decode
         for record in records:
-            buffer = self._buffers.get((record.topic, record.partition))
-            if buffer is None or record.offset < buffer.next:
+            topic, partition, offset, _, _, headers = record
+            buffer = self._buffers.get((topic, partition))
+            if buffer is None or offset < buffer.next:
                 continue
             if buffer.fence is not None:
                 buffer.waiting.append(record)
-            elif record.headers and (fence := fence_of(record.headers)):
+            elif headers and (fence := fence_of(headers)):
                 self._gate.arrive(buffer, fence, record)
             else:
                 buffer.add(record, decode(record), now)
