@@ -51,7 +51,8 @@ class Appliers:
         self._threads: dict[str, threading.Thread] = {}
         wanted = config.warehouses if names is None else names
         self._names = [name for name in wanted if name not in shedding.left]
-        self._warehouses: dict[str, Warehouse] = {}
+        self.opened: dict[str, Warehouse] = {}
+        self._warehouses: dict[str, Warehouse] = {}  # the same, measured
         self._stopping = False
         self._asked: dict[str, Future[View]] = {}
         self.subscribers: dict[str, Subscriber] = {}
@@ -78,6 +79,7 @@ class Appliers:
                 self._shedding.failed(name, opening=True)
                 raise
             opened.callback(self._close, name, warehouse)
+            self.opened[name] = warehouse
             self._warehouses[name] = cast(
                 Warehouse, MeasuredWarehouse(warehouse, name, self._book.meters, self._book.reshaped)
             )

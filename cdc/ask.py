@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -38,9 +39,21 @@ class ErrorBody(msgspec.Struct):
     exit_code: int = EXIT_FAILED
 
 
+def error_body_of(error: CdcError) -> ErrorBody:
+    """The error as it is told."""
+    return ErrorBody(error.what, error.why, error.hint, error.where, error.exit_code)
+
+
+def error_of(told: ErrorBody) -> CdcError:
+    """The inverse."""
+    error = CdcError(told.what, why=told.why, hint=told.hint, where=told.where)
+    error.exit_code = told.exit_code
+    return error
+
+
 def error_body(error: CdcError) -> bytes:
     """The error as JSON, which `ask` turns into an error again."""
-    return msgspec.json.encode(ErrorBody(error.what, error.why, error.hint, error.where, error.exit_code))
+    return msgspec.json.encode(error_body_of(error))
 
 
 def ask_status(config: Config) -> Status | None:
@@ -89,6 +102,27 @@ def ask_snapshot(config: Config, request: msgspec.Struct) -> list[str]:
     return msgspec.json.decode(answer, type=SnapshotAnswer).tables
 
 
+@contextmanager
+def ask_sql(config: Config, request: msgspec.Struct) -> Iterator[Iterator[bytes]]:
+    """The lines of the daemon's answer (see `cdc.query`), read as they come. To be called when `ask_status` has found it."""
+    listen, timeout = config.http.listen, config.sql.max_seconds + STATUS_SECONDS
+    with _answer(config.http, "POST", "/sql", msgspec.json.encode(request), timeout) as response:
+        if response is None:
+            raise _try_again(listen, "the daemon has just ended")
+        if response.status != http.client.OK:
+            raise _failure(listen, response.status, response.read())
+        yield _lines(response, listen, timeout)
+
+
+def _lines(response: http.client.HTTPResponse, listen: str, timeout: float) -> Iterator[bytes]:
+    while True:
+        with _told(listen, timeout):
+            line = response.readline()
+        if not line:
+            return
+        yield line
+
+
 def parse_address(listen: str) -> tuple[str, int]:
     """'127.0.0.1:8085' or '[::1]:8085' → host and port."""
     host, colon, port = listen.rpartition(":")
@@ -117,8 +151,16 @@ def _exchange(
     settings: HttpSettings, method: str, path: str, body: bytes, timeout: float
 ) -> tuple[int, bytes] | None:
     """Status and body of an answer; None if nobody listens."""
-    listen = settings.listen
-    host, port = parse_address(listen)
+    with _answer(settings, method, path, body, timeout) as response, _told(settings.listen, timeout):
+        return (response.status, response.read()) if response is not None else None
+
+
+@contextmanager
+def _answer(
+    settings: HttpSettings, method: str, path: str, body: bytes, timeout: float
+) -> Iterator[http.client.HTTPResponse | None]:
+    """An answer of which the body is still to be read; None if nobody listens."""
+    host, port = parse_address(settings.listen)
     host = ANYWHERE.get(host, host)
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     if settings.tls_certificate:
@@ -126,21 +168,27 @@ def _exchange(
     headers = {"Content-Type": "application/json"} if body else {}
     if settings.token:
         headers["Authorization"] = f"Bearer {settings.token}"
+    response = None
     try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        answer = response.read()
-    except ConnectionRefusedError:
-        return None
+        with _told(settings.listen, timeout), suppress(ConnectionRefusedError):
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+        yield response
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _told(listen: str, timeout: float) -> Iterator[None]:
+    """What goes wrong with a connection, in our words."""
+    try:
+        yield
     except TimeoutError as error:
         raise _try_again(listen, f"it did not answer within {timeout:.0f} seconds") from error
-    except ConnectionError as error:
+    except (ConnectionError, http.client.IncompleteRead) as error:
         raise _try_again(listen, "it closed the connection") from error
     except (OSError, http.client.HTTPException) as error:
         raise _stranger(listen, str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
-    return response.status, answer
 
 
 def _trusting(settings: HttpSettings) -> ssl.SSLContext:
@@ -171,9 +219,7 @@ def _failure(listen: str, status: int, answer: bytes) -> CdcError:
         told = msgspec.json.decode(answer, type=ErrorBody)
     except msgspec.MsgspecError:
         return _stranger(listen, f"it answered {status}")
-    error = CdcError(told.what, why=told.why, hint=told.hint, where=told.where)
-    error.exit_code = told.exit_code
-    return error
+    return error_of(told)
 
 
 def _stranger(listen: str, why: str) -> CdcError:

@@ -22,6 +22,7 @@ from cdc.commands.init import init
 from cdc.commands.options import ConfigFile
 from cdc.commands.run import apply, read, run
 from cdc.commands.snapshot import resync, snapshot
+from cdc.commands.sql import sql
 from cdc.commands.status import lag, status
 from cdc.commands.verify import verify
 from cdc.errors import CdcError
@@ -36,7 +37,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="New here? `cdc demo` shows everything on a database of its own; then: cdc init, cdc check, cdc run.",
 )
-COMMANDS = (demo, init, check, run, read, apply, snapshot, resync, status, lag, health, verify, drop, config)
+COMMANDS = (
+    demo,
+    init,
+    check,
+    run,
+    read,
+    apply,
+    snapshot,
+    resync,
+    status,
+    lag,
+    health,
+    verify,
+    sql,
+    drop,
+    config,
+)
 for command in COMMANDS:
     app.command()(command)
 

@@ -128,6 +128,21 @@ class HttpSettings(Settings, kw_only=True, frozen=True):
     """/healthz says no when the reader or an applier has not gone round for so long; 0: however long."""
 
 
+class SqlSettings(Settings, kw_only=True, frozen=True):
+    """`[sql]`: what `cdc sql` may take of a warehouse that only the daemon can open."""
+
+    enabled: bool = True
+    """Answer at all."""
+    max_rows: Count = 1_000_000
+    """Rows of one answer; what is more is left out, and said to be."""
+    max_bytes: Count = 256 << 20
+    """Bytes of one answer, likewise."""
+    max_seconds: Seconds = 60.0
+    """Time for one answer, with its way to whoever asked; then it is an error."""
+    concurrent: Annotated[int, Meta(ge=1, le=4)] = 2
+    """Questions at a time; others are told to try again."""
+
+
 class LogSettings(Settings, kw_only=True, frozen=True):
     """`[log]`: what is written to standard error."""
 
@@ -157,5 +172,6 @@ class Config(Settings, kw_only=True, frozen=True):
     format: FormatSettings = FormatSettings()
     warehouses: dict[str, WarehouseSettings] = {}
     http: HttpSettings = HttpSettings()
+    sql: SqlSettings = SqlSettings()
     log: LogSettings = LogSettings()
     otel: OtelSettings = OtelSettings()

@@ -24,6 +24,7 @@ from cdc.halt import Halt
 from cdc.left_behind import NOBODY, Knocking, stand_by
 from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
+from cdc.query import Gone, Lines, QueryRequest, Questions
 from cdc.reading import Until
 from cdc.settled import settled
 from cdc.shedding import Shedding
@@ -61,6 +62,7 @@ class Daemon:
         self._parts = parts
         self._patience = config.source.slot_wait
         self._paused = threading.Event()
+        self._questions = Questions(config, lambda name: self.line(5.0).warehouse(name))
         self._line: Line | None = None
         self._begun = 0.0
         self._streamed = False
@@ -106,7 +108,8 @@ class Daemon:
                 time.sleep(0.05)
             elif line.streaming.wait(0.1):
                 return line
-        raise CdcError("the daemon is not streaming", why=self.book.error or "it is still starting")
+        why = "it is paused" if self._paused.is_set() else self.book.error or "it is still starting"
+        raise CdcError("the daemon is not streaming", why=why)
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -160,6 +163,10 @@ class Daemon:
         tables = self.line().copy(request)
         self._shedding.copied(tables)
         return tables
+
+    def query(self, request: QueryRequest, gone: Gone) -> Lines:
+        """Answer SQL from a warehouse that this process has open (see `cdc.query`). Raises CdcError."""
+        return self._questions.answer(request, gone)
 
     def verify(self, tables: Sequence[str] = ()) -> Report:
         """Compare source and target at one LSN while the line goes on (see `cdc.verify`). Raises CdcError.

@@ -1,16 +1,14 @@
-"""The daemon's HTTP answers: health, status, lag, metrics, the page at /, verify for whoever cannot open the target
-meanwhile, and a few actions.
+"""The daemon's HTTP answers: health, status, lag, metrics, the page at /, verify and SQL for whoever cannot open the target
+meanwhile, and a few actions. Who may ask is in `http_door.py`.
 
-No answer holds a secret or a row. With a token, everything but health and the page's own files asks for it; without one
-nothing here changes anything, and only names of this machine are answered to, so that no web page elsewhere can ask.
+No answer holds a secret, and none but that to SQL a row.
 """
 
 from __future__ import annotations
 
-import hmac
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -20,31 +18,28 @@ from cdc import metrics, page
 from cdc.ask import SnapshotAnswer, error_body
 from cdc.config import HttpSettings
 from cdc.copy_request import CopyRequest
-from cdc.errors import EXIT_TRY_AGAIN, CdcError, ConfigError
-from cdc.http_server import answering
+from cdc.errors import EXIT_TRY_AGAIN, EXIT_USAGE, CdcError, ConfigError
+from cdc.http_door import (
+    FORBIDDEN,
+    HEADERS,
+    JSON,
+    LINES,
+    NO_TOKEN,
+    TEXT,
+    Answer,
+    Environ,
+    Refused,
+    body,
+    only_here_or_with_token,
+    refusal,
+)
+from cdc.http_server import answering, client_gone
+from cdc.query import Gone, Lines, QueryRequest
 from cdc.status import Sample, Status, lag_of
 
 log = structlog.get_logger()
 
-JSON, TEXT = "application/json", "text/plain; charset=utf-8"
-FREE = {
-    "/healthz",
-    "/readyz",
-}  # of the token: probes have none. So are the page's files: it asks a person for it
-HEADERS = [
-    ("Cache-Control", "no-store"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Content-Security-Policy", page.POLICY),
-]
-LOCAL = {"localhost", "127.0.0.1", "::1"}
-
-Answer = tuple[str, str, bytes]  # status line, content type, body
-Environ = Mapping[str, Any]
-FORBIDDEN = "403 Forbidden"
-NO_TOKEN = b"set [http] token: without one nothing can be changed over HTTP\n"
-T = TypeVar("T")
+STATUS = {EXIT_TRY_AGAIN: "503 Service Unavailable", EXIT_USAGE: "400 Bad Request"}  # of errors by exit code
 
 
 class Asked(Protocol):
@@ -63,6 +58,7 @@ class Asked(Protocol):
     def stalled(self, seconds: float) -> str: ...
     def verify(self, tables: list[str]) -> msgspec.Struct: ...
     def snapshot(self, request: CopyRequest) -> list[str]: ...
+    def query(self, request: QueryRequest, gone: Gone) -> Lines: ...
 
 
 class TablesRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,23 +84,27 @@ class App:
             "/history": {"GET": self._history},
             "/verify": {"POST": self._verify},
             "/snapshot": {"POST": self._snapshot},
+            "/sql": {"POST": self._sql},
             **{f"/{name}": {"POST": self._act} for name in asked.actions},
         }
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         with answering():
-            status, content_type, body = self._answer(environ)
-        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *HEADERS]
+            status, content_type, answer = self._answer(environ)
+        headers = [("Content-Type", content_type), *HEADERS]
         if status.startswith("401"):
             headers.append(("WWW-Authenticate", "Bearer"))
-        start_response(status, headers)
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        if not isinstance(answer, bytes):  # without a length: the server sends it in chunks
+            start_response(status, headers)
+            return Pieces(answer)
+        start_response(status, [*headers, ("Content-Length", str(len(answer)))])
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer]
 
     def _answer(self, environ: Environ) -> Answer:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         if method in ("GET", "HEAD") and (found := page.asset(path)):
             return "200 OK", *found
-        if refused := self._refusal(environ, path):
+        if refused := refusal(self._settings, environ):
             return refused
         methods = self._routes.get(path)
         if methods is None:
@@ -114,29 +114,14 @@ class App:
             return "405 Method Not Allowed", TEXT, f"only {', '.join(methods)}\n".encode()
         try:
             return handle(environ)
-        except _Refused as error:
+        except Refused as error:
             answer: Answer = error.args[0]
             return answer
         except CdcError as error:
-            again = error.exit_code == EXIT_TRY_AGAIN
-            return (
-                "503 Service Unavailable" if again else "500 Internal Server Error",
-                JSON,
-                error_body(error),
-            )
+            return STATUS.get(error.exit_code, "500 Internal Server Error"), JSON, error_body(error)
         except Exception:
             log.exception("http.bug", path=path)
             return "500 Internal Server Error", TEXT, b"a bug: see the daemon's log\n"
-
-    def _refusal(self, environ: Environ, path: str) -> Answer | None:
-        token = self._settings.token
-        if token and path not in FREE:
-            given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace")
-            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-                return "401 Unauthorized", TEXT, b"send the token of [http]: Authorization: Bearer ...\n"
-        if not token and not self._settings.open and _host(environ) not in LOCAL:
-            return FORBIDDEN, TEXT, b"without a token, only localhost is answered to\n"
-        return None
 
     def _healthz(self, _: Environ) -> Answer:
         """Alive, and its loops go round: a supervisor restarts us if this fails."""
@@ -173,7 +158,7 @@ class App:
         return "200 OK", JSON, msgspec.json.encode({"samples": self._asked.history()})
 
     def _verify(self, environ: Environ) -> Answer:
-        request = _body(environ, TablesRequest)
+        request = body(environ, TablesRequest)
         if not self._verifying.acquire(blocking=False):
             return "409 Conflict", TEXT, b"another verify is running\n"
         try:
@@ -183,9 +168,8 @@ class App:
 
     def _snapshot(self, environ: Environ) -> Answer:
         """For `cdc snapshot` and `cdc resync` on this machine, and for whoever has the token."""
-        if self._settings.open and not self._settings.token:
-            raise _Refused((FORBIDDEN, TEXT, NO_TOKEN))
-        request = _body(environ, CopyRequest)
+        only_here_or_with_token(self._settings)
+        request = body(environ, CopyRequest)
         if request.where and not self._settings.token:
             raise ConfigError(
                 "a condition is taken over HTTP only with a token",
@@ -195,35 +179,34 @@ class App:
         tables = self._asked.snapshot(request)
         return "200 OK", JSON, msgspec.json.encode(SnapshotAnswer(tables))
 
+    def _sql(self, environ: Environ) -> Answer:
+        """For `cdc sql` on this machine, and for whoever has the token."""
+        only_here_or_with_token(self._settings)
+        return "200 OK", LINES, self._asked.query(body(environ, QueryRequest), client_gone())
+
     def _act(self, environ: Environ) -> Answer:
         if not self._settings.token:
-            raise _Refused((FORBIDDEN, TEXT, NO_TOKEN))
-        tables = _body(environ, TablesRequest).tables
+            raise Refused((FORBIDDEN, TEXT, NO_TOKEN))
+        tables = body(environ, TablesRequest).tables
         name = environ["PATH_INFO"][1:]
         said = self._asked.actions[name](tables)
         log.info("http.action", action=name, tables=tables, client=environ.get("REMOTE_ADDR"))
         return "200 OK", JSON, msgspec.json.encode({"said": said})
 
 
-class _Refused(Exception):
-    """A request that is not understood, or not allowed; its argument is the answer."""
+class Pieces:
+    """An answer in pieces: while each is made, its client is not what takes long."""
 
+    def __init__(self, pieces: Lines) -> None:
+        self._pieces = pieces
 
-def _body(environ: Environ, kind: type[T]) -> T:
-    """The body. The content type is one that no foreign web page can send unasked."""
-    if environ.get("CONTENT_TYPE", "").partition(";")[0] != JSON:
-        raise _Refused(("415 Unsupported Media Type", TEXT, f"send {JSON}\n".encode()))
-    if not environ.get("CONTENT_LENGTH", "0").isdecimal():  # the server would read on without an end
-        raise _Refused(("400 Bad Request", TEXT, b"Content-Length is no number\n"))
-    try:
-        return msgspec.json.decode(environ["wsgi.input"].read() or b"{}", type=kind)
-    except msgspec.MsgspecError as error:
-        raise _Refused(("400 Bad Request", TEXT, f"{error}\n".encode())) from error
+    def __iter__(self) -> Iterator[bytes]:
+        return self
 
+    def __next__(self) -> bytes:
+        with answering():
+            return next(self._pieces)
 
-def _host(environ: Environ) -> str:
-    """The name that was asked for: a foreign page that had its name resolve to this machine sends that."""
-    host = str(environ.get("HTTP_HOST", "localhost"))
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] or host if host.count(":") == 1 else host
+    def close(self) -> None:
+        """The server calls it at the end, also when the client has gone."""
+        self._pieces.close()

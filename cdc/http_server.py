@@ -8,6 +8,7 @@ neither slow nor hostile clients hold up those who ask for health, and none of t
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -102,6 +103,23 @@ def answering() -> Any:
         yield
     finally:
         client.since, client.answering = time.monotonic(), False
+
+
+def client_gone() -> Callable[[], bool]:
+    """Whether this thread's client has closed its connection; to be asked by any thread while it is answered."""
+    client: Client | None = getattr(_served, "client", None)
+
+    def gone() -> bool:
+        try:
+            if client is None:
+                return False
+            poll = select.poll()  # not `select`, which cannot look at the thousandth file
+            poll.register(client.socket, select.POLLIN)
+            return bool(poll.poll(0)) and not socket.socket.recv(client.socket, 1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
+
+    return gone
 
 
 class Adapter(BuiltinSSLAdapter):

@@ -23,7 +23,7 @@ from cdc.config import MEMORY, Config
 from cdc.copy_request import CopyRequest
 from cdc.ends import EmbeddedEnds, Ends
 from cdc.errors import CdcError, ConfigError, Stopped
-from cdc.interfaces import View
+from cdc.interfaces import View, Warehouse
 from cdc.log_ends import LogEnds
 from cdc.lsn import Lsn
 from cdc.meeting import meet
@@ -169,6 +169,15 @@ class Line:
             wait = partial(self._ends.await_applied, self._appliers.subscribers)
             return meet_later(self._config.source, wait, self._appliers.views_between)(ask, timeout)
         return meet(self._reading.submit, self._views, self.streaming.is_set, ask, timeout)
+
+    def warehouse(self, name: str) -> Warehouse:
+        """The open warehouse, for what it lets other threads do. Raises CdcError."""
+        if name in self._appliers.opened:
+            return self._appliers.opened[name]
+        raise CdcError(
+            f"this process does not fill warehouse {name!r}",
+            hint="is it left behind (`cdc status`), or does a `cdc apply` elsewhere (`CDC_HTTP__LISTEN=…`)?",
+        )
 
     def _views(self) -> Mapping[str, View]:
         """While the reader stands still, and all that it published is durable."""

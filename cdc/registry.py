@@ -37,6 +37,9 @@ class Connector(Protocol):
 
     It may also have `REQUIRES`, the names of modules that it imports only when used: a missing one is told
     before anything is opened; and `IGNORES_CASE`, true if the target takes names that differ by case for the same.
+
+    Where others cannot read the target while cdc writes: `query(settings, sql, *, warehouse, seconds, gone)`, which answers SQL
+    that only looks (`cdc.query.Rows`), from the open warehouse, or None; elsewhere `CLIENT`, what people ask it with.
     """
 
     @property

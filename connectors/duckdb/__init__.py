@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from connectors.duckdb.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cdc.check import Check
+    from cdc.query import Rows
     from connectors.duckdb.warehouse import DuckDBWarehouse
 
-__all__ = ["REQUIRES", "Settings", "connect", "describe", "exists", "preflight"]
+__all__ = ["REQUIRES", "Settings", "connect", "describe", "exists", "preflight", "query"]
 
 REQUIRES = ("duckdb", "pyarrow")
 IGNORES_CASE = True  # of names
@@ -40,3 +43,20 @@ def preflight(settings: Settings) -> list[Check]:
     from connectors.duckdb.opening import check_file
 
     return check_file(settings)
+
+
+def query(
+    settings: Settings,
+    sql: str,
+    *,
+    warehouse: DuckDBWarehouse | None,
+    seconds: float,
+    gone: Callable[[], bool],
+) -> Rows:
+    """Answer SQL that only looks, from the warehouse that this process has open, or (None) from the file that nobody has."""
+    from connectors.duckdb.asking import ask_file
+    from connectors.duckdb.opening import open_to_read
+
+    if warehouse is not None:
+        return warehouse.queries.ask(sql, seconds, gone)
+    return ask_file(open_to_read(settings), sql, seconds, gone)

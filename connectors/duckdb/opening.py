@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,9 +11,11 @@ import duckdb
 import tenacity
 
 from cdc.check import Check
-from cdc.errors import CdcError, TargetUnavailable
+from cdc.errors import CdcError, TargetError, TargetUnavailable
 from connectors.duckdb import failures
+from connectors.duckdb.read_copy import TEMPORARY
 from connectors.duckdb.settings import Settings
+from connectors.sql import comma, literal
 
 T = TypeVar("T")
 WHAT = "the DuckDB file cannot be opened"
@@ -44,9 +46,45 @@ def _patiently(settings: Settings) -> duckdb.DuckDBPyConnection:
         # As the source's session, so that times are text for text the same. In `config`, it would make DuckDB look for its
         # extension icu on the network, though that is linked in.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        shut_out_files(connection, _read_copy_files(settings))
         return connection
     except duckdb.Error as error:
         raise failures.classify(error, what=WHAT, path=settings.path) from error
+
+
+def open_to_read(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The file for reading alone, while nobody writes."""
+    if not Path(settings.path).exists():
+        raise TargetError(
+            "there is no DuckDB file to ask",
+            where=settings.path,
+            hint="`cdc run` makes it and answers meanwhile",
+        )
+    try:
+        connection = duckdb.connect(settings.path, read_only=True, config=_config(settings))
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        shut_out_files(connection, ())
+    except duckdb.Error as error:
+        raise failures.classify(error, what=WHAT, path=settings.path) from error
+    return connection
+
+
+def shut_out_files(connection: duckdb.DuckDBPyConnection, but: Sequence[str]) -> None:
+    """From now on DuckDB opens nothing in this process but its own files and these; it cannot be told otherwise again.
+
+    What is asked by `cdc sql` runs in it, beside the writer, who needs no more than that.
+    """
+    [(open_yet,)] = connection.execute("SELECT current_setting('enable_external_access')").fetchall()
+    if open_yet:  # a view may have kept the instance that a line before this one opened
+        connection.execute(f"SET allowed_paths = [{comma(map(literal, but))}]")
+        connection.execute("SET enable_external_access = false")
+
+
+def _read_copy_files(settings: Settings) -> list[str]:
+    if not settings.read_copy:
+        return []
+    beside = settings.read_copy + TEMPORARY
+    return [beside + end for end in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 ALIAS = "_cdc_read_copy"  # of the file being written, in our process
 STOP_SECONDS = 10.0
+TEMPORARY = ".tmp"  # added to the name of the copy while it is written
 
 
 class ReadCopy:
@@ -36,7 +37,7 @@ class ReadCopy:
             raise ConfigError(
                 "read_copy names the database itself", where=settings.path, hint="name another file"
             )
-        self._beside = self._path.with_name(self._path.name + ".tmp")
+        self._beside = self._path.with_name(self._path.name + TEMPORARY)
         self._seconds = settings.read_copy_seconds
         self._database = database
         self._cursor = connection.cursor()

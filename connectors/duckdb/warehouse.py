@@ -18,12 +18,13 @@ from contextlib import contextmanager
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from cdc.errors import CdcError
+from cdc.errors import CdcError, TargetUnavailable
 from cdc.fold import Key, Merge
 from cdc.interfaces import Alteration, Checkpoint, View
 from cdc.marks import overtaken
 from cdc.schema import Table
 from connectors.duckdb import catalog, failures
+from connectors.duckdb.asking import Queries
 from connectors.duckdb.marks import Marks
 from connectors.duckdb.merging import Merger
 from connectors.duckdb.read_copy import ReadCopy
@@ -51,6 +52,7 @@ class DuckDBWarehouse:
         self._plans: dict[str, Plan] = {}
         self._changed = False  # more than marks, since the last commit
         self._copy = ReadCopy(connection, self.database, settings) if settings.read_copy else None
+        self.queries = Queries(connection)
 
     def state(self) -> Checkpoint:
         if not self._open:
@@ -115,6 +117,7 @@ class DuckDBWarehouse:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self.queries.close()
             if self._copy is not None:
                 self._copy.close()
             with contextlib.suppress(duckdb.Error):
@@ -145,6 +148,8 @@ class DuckDBWarehouse:
             with contextlib.suppress(duckdb.Error):
                 if found := failures.find_refused(self._connection, plan, self._merger.shown(), self._name):
                     return found
+        if isinstance(error, duckdb.OutOfMemoryException) and self.queries.make_room():
+            return TargetUnavailable(what, why="a query had taken the memory, and was ended", where=where)
         return failures.classify(error, what=what, path=self._settings.path, where=where)
 
     def _abort(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRES", "Settings", "connect", "describe", "exists", "preflight"]
 
 REQUIRES = ("psycopg", "sqlalchemy")
+CLIENT = "psql"  # to look at the tables with
 
 
 def connect(settings: Settings, name: str) -> PostgresWarehouse:
