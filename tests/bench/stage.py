@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psycopg
 
@@ -53,6 +53,15 @@ listen = ""
 level = "warning"
 """
 PATIENCE = 1800.0
+
+
+class Pace(NamedTuple):
+    """From the first record that was seen on, so that nobody's start counts."""
+
+    rate: float
+    """Records a second."""
+    cpu: float
+    """CPU-seconds, for all records at the cost of those that were watched."""
 
 
 class Bench(Protocol):
@@ -122,13 +131,13 @@ class Stage:
                 process.send_signal(signal.SIGTERM)
 
     @contextmanager
-    def connector(self, name: str) -> Iterator[None]:
+    def connector(self, name: str, form: Mapping[str, str]) -> Iterator[None]:
         database = Database(self._bench.server, self._name)
         converters = {}
         for side in ("key", "value"):
             converters |= {f"{side}.converter": JSON, f"{side}.converter.schemas.enable": "false"}
         own = {"slot.name": name, "topic.prefix": name}
-        with self._added(name, {**source(database), **TUNED, **converters, **own}):
+        with self._added(name, {**source(database), **TUNED, **form, **converters, **own}):
             yield
 
     @contextmanager
@@ -163,16 +172,16 @@ class Stage:
         finally:
             self._worker.remove(name)
 
-    def await_records(self, prefix: str, count: int) -> float:
-        """Wait for so many on the table's topic; their rate from the first that was seen on."""
+    def await_records(self, prefix: str, count: int, pid: int = 0) -> Pace:
+        """Wait for so many on the table's topic, and see what the process takes for them."""
         with Admin(Settings(bootstrap_servers=self._broker.address.plain, topic_prefix=prefix)) as admin:
-            return _rate(lambda: self._there(admin, prefix), count)
+            return _pace(lambda: self._there(admin, prefix), count, pid)
 
-    def await_applied(self, group: str, prefix: str) -> float:
-        """Wait until a group has committed all that is on the table's topic; its rate from the first commit on."""
+    def await_applied(self, group: str, prefix: str, pid: int = 0) -> Pace:
+        """Wait until a group has committed all that is on the table's topic."""
         with Admin(Settings(bootstrap_servers=self._broker.address.plain, topic_prefix=prefix)) as admin:
             partition = (f"{prefix}.public.orders", 0)
-            return _rate(lambda: admin.committed(group).get(partition, 0), self._there(admin, prefix))
+            return _pace(lambda: admin.committed(group).get(partition, 0), self._there(admin, prefix), pid)
 
     @staticmethod
     def _there(admin: Admin, prefix: str) -> int:
@@ -180,14 +189,17 @@ class Stage:
         return admin.offsets([(topic, 0)])[topic, 0] if topic in admin.topics() else 0
 
 
-def _rate(count: Callable[[], int], goal: int) -> float:
-    begun, before, deadline = 0.0, 0, time.monotonic() + PATIENCE
+def _pace(count: Callable[[], int], goal: int, pid: int) -> Pace:
+    begun = cpu = 0.0
+    before, deadline = 0, time.monotonic() + PATIENCE
     while True:
-        found, now = count(), time.monotonic()
+        found, now, spent = count(), time.monotonic(), cpu_of(pid) if pid else 0.0
         if found and not begun:
-            begun, before = now, found
+            begun, before, cpu = now, found, spent
+        if found >= goal > before:
+            return Pace((goal - before) / (now - begun), (spent - cpu) * goal / (goal - before))
         if found >= goal:
-            return (goal - before) / max(now - begun, 1e-9) if goal > before else float(goal)
+            raise SystemExit("all was there at the first look: too few records to measure")
         if now > deadline:
             raise SystemExit(f"{found} of {goal} after {PATIENCE:.0f} s")
         time.sleep(0.05)
