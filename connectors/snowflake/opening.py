@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
 from typing import Any
 
 import snowflake.connector
@@ -11,6 +11,7 @@ from snowflake.connector import SnowflakeConnection, errors
 from cdc.check import Check
 from cdc.errors import ConfigError, TargetError
 from connectors.snowflake import failures
+from connectors.snowflake.credentials import credentials
 from connectors.snowflake.settings import Settings
 
 WHAT = "Snowflake cannot be used"
@@ -26,13 +27,17 @@ SESSION: dict[str, str | int | bool] = {
     "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",  # of casts to text, as `types` reads times
 }
 
+logging.getLogger("snowflake.connector").setLevel(
+    logging.CRITICAL
+)  # what it logs before it raises is told by us
+
 
 def open_session(settings: Settings) -> SnowflakeConnection:
     """A session in autocommit mode, which is kept alive while nothing is done."""
     try:
         return snowflake.connector.connect(**arguments(settings))
     except (errors.Error, OSError) as error:
-        raise failures.classify(error, what=WHAT, where=settings.account) from error
+        raise failures.classify_log_in(error, what=WHAT, where=settings.account) from error
 
 
 def arguments(settings: Settings) -> dict[str, Any]:
@@ -50,44 +55,18 @@ def arguments(settings: Settings) -> dict[str, Any]:
         "autocommit": True,
         "application": "cdc",
         "client_session_keep_alive": True,
+        "validate_default_parameters": True,  # says at once if the database or the virtual warehouse is not there
         "login_timeout": int(settings.connect_timeout),
-        "network_timeout": int(settings.statement_timeout),
+        "network_timeout": int(settings.network_timeout),
         "session_parameters": {
             **SESSION,
             "QUERY_TAG": settings.query_tag,
             "STATEMENT_TIMEOUT_IN_SECONDS": int(settings.statement_timeout),
             **settings.session,
         },
-        **_credentials(settings),
+        **credentials(settings),
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _credentials(settings: Settings) -> dict[str, Any]:
-    if settings.authenticator == "key_pair":
-        path = Path(_needed(settings, "private_key_file"))
-        if not path.is_file():
-            raise ConfigError(f"the private key {path} is not there", where="[warehouses.…] private_key_file")
-        passphrase = settings.private_key_passphrase or None
-        return {
-            "authenticator": "SNOWFLAKE_JWT",
-            "private_key_file": str(path),
-            "private_key_file_pwd": passphrase,
-        }
-    if settings.authenticator == "password":
-        return {"password": _needed(settings, "password")}
-    if settings.authenticator == "oauth":
-        return {"authenticator": "oauth", "token": _needed(settings, "token")}
-    return {"authenticator": "externalbrowser"}
-
-
-def _needed(settings: Settings, name: str) -> str:
-    value: str = getattr(settings, name)
-    if not value:
-        raise ConfigError(
-            f'authenticator = "{settings.authenticator}" needs {name}', where=f"[warehouses.…] {name}"
-        )
-    return value
 
 
 def check(settings: Settings) -> list[Check]:
@@ -96,23 +75,15 @@ def check(settings: Settings) -> list[Check]:
     try:
         with open_session(settings) as session, session.cursor() as cursor:
             try:
-                cursor.execute(
-                    "SELECT CURRENT_VERSION(), CURRENT_ROLE(), CURRENT_WAREHOUSE(), CURRENT_DATABASE()"
-                )
+                cursor.execute("SELECT CURRENT_VERSION()")
             except errors.Error as error:
                 raise failures.classify(error, what=WHAT, where=settings.account) from error
-            [(version, role, warehouse, database)] = cursor.fetchall()
+            [(version,)] = cursor.fetchall()
+            role, warehouse = session.role, session.warehouse
     except (ConfigError, TargetError) as error:
         return [Check(name, "fail", f"{error.what}: {error.why}" if error.why else error.what, error.hint)]
     checks = [Check(name, "ok", f"version {version}, role {role}")]
-    if not database:
-        fix = (
-            f'CREATE DATABASE "{settings.database}"; GRANT USAGE, CREATE SCHEMA ON DATABASE … TO ROLE {role}'
-        )
-        checks.append(
-            Check(f"{name}: database", "fail", f"there is no database {settings.database} for this role", fix)
-        )
     if not warehouse:
-        fix = "name one by warehouse, and grant usage on it"
+        fix = f"name one by warehouse, or ALTER USER {settings.user} SET DEFAULT_WAREHOUSE = …"
         checks.append(Check(f"{name}: warehouse", "fail", "no virtual warehouse is chosen", fix))
     return checks

@@ -40,6 +40,19 @@ class Session:
             raise failures.classify(error, what=what, where=where) from failures.cause(error)
 
     def run(self, sql: str, values: dict[str, Any] | None = None) -> SnowflakeCursor:
+        """A statement; in a new session if the old one is gone and nothing was open in it."""
+        try:
+            return self._run(sql, values)
+        except errors.Error as error:
+            if not failures.is_over(error):
+                raise
+            begun = self.begun
+            self.close()
+            if begun:
+                raise
+            return self._run(sql, values)
+
+    def _run(self, sql: str, values: dict[str, Any] | None) -> SnowflakeCursor:
         if self._connection is None:
             self._connection = open_session(self._settings)
         cursor = self._connection.cursor()

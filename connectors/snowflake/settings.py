@@ -26,6 +26,8 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     authenticator: Literal["key_pair", "password", "oauth", "external_browser"] = "key_pair"
     private_key_file: str = ""
     """PEM file of the user's private key, for `key_pair` …"""
+    private_key: str = ""
+    """… or its text, as from "${SNOWFLAKE_PRIVATE_KEY}"."""
     private_key_passphrase: str = ""
     password: str = ""
     token: str = ""
@@ -42,6 +44,8 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     """The schema of marks, controls, the stage and staging tables."""
     connect_timeout: Seconds = 30.0
     statement_timeout: Seconds = 3600.0
+    network_timeout: Seconds = 120.0
+    """For how long a request that fails on the network, or by a fault of the service, is repeated."""
     time_travel: bool = True
     """`cdc verify` reads tables as of one statement (AT); without it, in a transaction."""
 

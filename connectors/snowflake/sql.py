@@ -62,7 +62,7 @@ class Plan:
 
     @cached_property
     def _digest(self) -> str:
-        shape = repr((self.table.full_name, self._aside_columns, len(self.table.key)))
+        shape = repr((self.table.full_name, self._aside_columns, len(self.columns), self.table.key))
         return hashlib.blake2b(shape.encode(), digest_size=8).hexdigest()
 
     @cached_property
@@ -100,8 +100,12 @@ class Plan:
         )
 
     @cached_property
-    def clear(self) -> list[str]:
-        return [f"DELETE FROM {self.stage}", f"DELETE FROM {self.aside}"]
+    def clear_stage(self) -> str:
+        return f"DELETE FROM {self.stage}"
+
+    @cached_property
+    def clear_aside(self) -> str:
+        return f"DELETE FROM {self.aside}"
 
     @cached_property
     def truncate(self) -> str:

@@ -139,8 +139,9 @@ class SnowflakeWarehouse:
             run(plan.merge_completed)
         if merge.removals:
             self._remove(plan, merge)
-        for statement in plan.clear:
-            run(statement)
+        run(plan.clear_stage)
+        if merge.patches or merge.removals:
+            run(plan.clear_aside)
         self._warn(plan, staged)
         return missing
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdc.errors import ConfigError
 from cdc.schema import Column, LogicalType, Table
 from cdc.testing.targets import KEYED
 from connectors.snowflake import Settings
-from connectors.snowflake.opening import arguments
+from connectors.snowflake.catalog import Catalog, Present
 from connectors.snowflake.sql import Plan, literal
 from connectors.snowflake.types import column_type
 from connectors.sql.values import Unkeepable
@@ -42,30 +40,6 @@ def plan(table: Table = KEYED) -> Plan:
     return Plan(table, "_cdc", tuple(column_type(table, column, SETTINGS) for column in table.columns))
 
 
-def test_ways_to_log_in(tmp_path: Path) -> None:
-    key = tmp_path / "key.p8"
-    key.write_text("-")
-    pair = arguments(settings(private_key_file=str(key), private_key_passphrase="p", role="R", warehouse="W"))
-    assert (pair["authenticator"], pair["private_key_file"], pair["private_key_file_pwd"]) == (
-        "SNOWFLAKE_JWT",
-        str(key),
-        "p",
-    )
-    assert (pair["role"], pair["warehouse"], pair["database"]) == ("R", "W", "D")
-    assert pair["client_session_keep_alive"] is True
-    assert pair["session_parameters"]["QUERY_TAG"] == "cdc"
-    assert arguments(settings(authenticator="password", password="x"))["password"] == "x"
-    oauth = arguments(settings(authenticator="oauth", token="t"))
-    assert (oauth["authenticator"], oauth["token"]) == ("oauth", "t")
-    assert arguments(SETTINGS)["authenticator"] == "externalbrowser"
-
-
-@pytest.mark.parametrize("way", ["key_pair", "password", "oauth"])
-def test_what_a_way_to_log_in_lacks_is_named(way: str) -> None:
-    with pytest.raises(ConfigError, match="needs"):
-        arguments(settings(authenticator=way))
-
-
 def test_one_merge_deletes_updates_and_inserts() -> None:
     text = plan().merge
     assert text.startswith(
@@ -82,7 +56,48 @@ def test_staging_tables_are_named_by_their_shape() -> None:
     wider = replace(KEYED, columns=(*KEYED.columns, Column("n", LogicalType("int4"))))
     assert plan().stage != plan(wider).stage
     assert plan().stage == plan(replace(KEYED)).stage
+    beside = replace(
+        plan(), extras=(("n", "NUMBER(10,0)"),)
+    )  # the older shape of that table: fewer columns are staged
+    assert beside.stage != plan(wider).stage
     assert all(text.startswith("CREATE TRANSIENT TABLE IF NOT EXISTS") for text in plan().create)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "constant"),
+    [
+        ("text", b"it's \\", "'it''s \\\\'"),
+        ("int4", b"-7", "-7"),
+        ("bool", b"t", "true"),
+        ("float8", b"1.5", "1.5"),
+        ("float8", b"NaN", "'NaN'"),
+        ("bytea", b"\\x00ff", "X'00ff'"),
+        ("date", b"2026-01-31", "'2026-01-31'"),
+        ("timestamptz", b"2026-01-31 00:00:00+00", "'2026-01-31 00:00:00+00:00'"),
+    ],
+)
+def test_a_column_is_added_with_a_constant_as_its_default(kind: str, text: bytes, constant: str) -> None:
+    [statement] = added(Column("c", LogicalType(kind), missing=text))
+    assert statement.endswith(f" DEFAULT {constant}")
+
+
+def test_a_variant_is_filled_before_it_has_its_name() -> None:
+    new = '"public"."keyed" ADD COLUMN IF NOT EXISTS "_cdc_new_c" VARIANT'
+    assert added(Column("c", LogicalType("jsonb"), missing=b"[1]"), json="variant") == [
+        f"ALTER TABLE {new}",
+        """UPDATE "public"."keyed" SET "_cdc_new_c" = PARSE_JSON('[1]')""",
+        'ALTER TABLE "public"."keyed" RENAME COLUMN "_cdc_new_c" TO "c"',
+    ]
+
+
+def added(column: Column, **more: Any) -> list[str]:
+    class Described(Catalog):
+        def present(self, table: Table) -> dict[str, Present]:
+            return {c.name: Present(column_type(KEYED, c, SETTINGS).sql, True) for c in KEYED.columns}
+
+    return Described(lambda _: None, settings(**more)).evolve(
+        replace(KEYED, columns=(*KEYED.columns, column))
+    )
 
 
 def test_backslashes_in_literals_are_escaped() -> None:
