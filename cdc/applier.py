@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
 from cdc.applying import apply, completed_inserts
 from cdc.errors import ColumnRefused, ValueRefused
 from cdc.events import Begin, Change, Event, Row, Truncate
-from cdc.fold import PLAIN, fold
+from cdc.fold import PLAIN
 from cdc.interfaces import Batch, Checkpoint, Lookup, Subscriber, Warehouse
 from cdc.lsn import Lsn
-from cdc.merge import Key, Merge, Shaping
+from cdc.merge import DropTable, Key, Merge, Shaping
 from cdc.progress import Ahead
 from cdc.refusals import Refusals
 from cdc.schema import Table
-from cdc.shadows import Shadows
+from cdc.shadows import PREFIX, Beside, Shadows, shadows_of
 
 NO_SHADOWS = Shadows({})
 Observe = Callable[[Batch, Sequence[Merge]], None]
@@ -49,6 +51,7 @@ def run_applier(
     subscriber.seek(state.marks)
     ahead = Ahead(state.controls, always=always_ahead)
     shadows = Shadows(state.controls)
+    drop_left(warehouse, shadows)
     pending = inside = False
     while running():
         batch = subscriber.receive(timeout=0.5)
@@ -61,12 +64,15 @@ def run_applier(
         pending = pending or bool(merges)
         turns_to("")
         if batch.checkpoint is not None:
+            batch = with_controls(batch, {**shaping.learned(), **shadows.learned()})
+            assert batch.checkpoint is not None
             if pending or batch.checkpoint.controls:  # else nothing of ours was in it: not worth a commit
-                warehouse.commit(_with(batch.checkpoint, shaping.learned()))
+                warehouse.commit(batch.checkpoint)
             pending = False
             ahead.learn(batch.checkpoint.controls)
             shadows.learn(batch.checkpoint.controls)
             subscriber.commit(batch)
+            drop_left(warehouse, shadows)
         applied(batch, merges)
         turns_to(None)
         del batch, merges  # before waiting for the next one: two batches in memory would be one too many
@@ -90,7 +96,8 @@ def apply_batch(
         return lookup(table, keys, _xids(batch.events))
 
     events = completed_inserts(batch.events, find) if ahead.always else batch.events
-    merges = fold(events, shaping)
+    shadows.learn(batch.known)
+    merges = shadows.fold(events, shaping)
     begun = _first_commit(batch.events)
     todo: Sequence[Merge] = merges
     while True:
@@ -98,6 +105,8 @@ def apply_batch(
             for merge in todo:
                 part = merge
                 turns_to(merge.source.full_name)
+                if shadows.is_new(merge):
+                    warehouse.alter(merge.table.shadow, ())
                 if step := shaping.step(merge):
                     warehouse.alter(merge.table, step.aside)
                     for table in shadows.beside(merge):
@@ -114,9 +123,33 @@ def apply_batch(
             todo = refusals.settle(error, merge, todo, batch, part=part, whole=whole)
 
 
-def _with(checkpoint: Checkpoint, controls: Mapping[str, bytes]) -> Checkpoint:
+def drop_left(warehouse: Warehouse, shadows: Shadows) -> None:
+    """Drop tables in which rows of a copy were gathered that was given up. Nothing is being applied."""
+    if left := shadows.left():
+        _drop(warehouse, left.values())
+        dropped = dict.fromkeys(left, b"")
+        warehouse.commit(Checkpoint({}, dropped))
+        shadows.learn(dropped)
+
+
+def drop_shadows(warehouse: Warehouse) -> None:
+    """Drop all that copies have gathered beside their tables, and forget it. Nothing is being applied."""
+    if made := shadows_of(warehouse.state().controls):
+        _drop(warehouse, made.values())
+        warehouse.commit(Checkpoint({}, {PREFIX + name: b"" for name in made}))
+
+
+def _drop(warehouse: Warehouse, shadows: Iterable[Beside]) -> None:
+    for each in shadows:
+        warehouse.alter(Table(each.schema, each.name, ()), [DropTable()])
+
+
+def with_controls(batch: Batch, controls: Mapping[str, bytes]) -> Batch:
     """With control records of this warehouse alone."""
-    return Checkpoint(checkpoint.marks, {**checkpoint.controls, **controls}) if controls else checkpoint
+    if not controls or batch.checkpoint is None:
+        return batch
+    marks, before = batch.checkpoint.marks, batch.checkpoint.controls
+    return msgspec.structs.replace(batch, checkpoint=Checkpoint(marks, {**before, **controls}))
 
 
 def _first_commit(events: Sequence[Event]) -> Lsn:

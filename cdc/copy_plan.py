@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 class CopyPlan:
     """`request` names tables that are to be copied, the others can wait. `lost`: the slot was, so nothing that was copied is of
-    use. `first`: of the attempts; those that follow go on with what it began. `beside`: see `cdc.copy_request.anew`.
+    use. `first`: of the attempts; those that follow go on with what it began.
     """
 
     def __init__(
@@ -30,14 +30,12 @@ class CopyPlan:
         *,
         lost: bool,
         first: bool,
-        beside: bool,
     ) -> None:
         self._settings = settings
         self._mode = settings.mode
         self._request = request
         self._lost = lost
         self._first = first
-        self._beside = beside
         self.todo: dict[TableName, Progress] = {}
         self.known: dict[TableName, Progress] = {}
         self.left_out: list[TableName] = []
@@ -87,10 +85,10 @@ class CopyPlan:
     def _wanted(self, table: TableName, progress: Progress) -> Progress | None:
         """From where a table is to be copied; None: it need not be."""
         if self._lost:
-            return anew(progress, beside=self._beside)
+            return anew(progress)
         if self._first and self._request is not None and self._request.names(str(table)):
-            return asked_anew(self._request, str(table), progress, beside=self._beside)
+            return asked_anew(self._request, str(table), progress)
         if self._first and self._mode == "always" and progress.done:
-            return anew(progress, beside=self._beside)
+            return anew(progress)
         due = not progress.done and (self._mode != "no_data" or progress != Progress())
         return progress if due else None

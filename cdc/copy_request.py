@@ -42,15 +42,15 @@ def chosen(request: CopyRequest, captured: Iterable[T]) -> list[T]:
     return [table for table in tables if request.names(str(table))]
 
 
-def asked_anew(request: CopyRequest, table: str, progress: Progress, *, beside: bool) -> Progress | None:
+def asked_anew(request: CopyRequest, table: str, progress: Progress) -> Progress | None:
     """From where a table that is asked for is to be copied; None: it is copied already, and that is enough."""
     where = request.where.get(table, "")
     if not request.restart and not where:
         return None if progress.done else progress
-    return anew(progress, where, beside=beside)
+    return anew(progress, where)
 
 
-def anew(progress: Progress, where: str = "", *, beside: bool) -> Progress:
-    """Where a new copy begins. What was copied once, or is being copied anew, is in use: where the transport can gather rows
-    `beside` it, its rows stay until all others are there."""
-    return Progress(shadow=beside and (progress.done or progress.shadow), where=where)
+def anew(progress: Progress, where: str = "") -> Progress:
+    """Where a new copy begins. What was copied once, or is being copied anew, is in use: its rows stay until all others
+    are there."""
+    return Progress(shadow=progress.done or progress.shadow, where=where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -123,6 +123,18 @@ class Chunk(msgspec.Struct, frozen=True):
     shadow: bool = False
 
 
+class Gathering(msgspec.Struct, frozen=True):
+    """What becomes of the copy of a table whose rows are gathered beside it, where they come as changes: over a log.
+
+    `begin`: those that are read from here on are gathered, until `take`: they replace the table's, or `leave`: they are
+    of no use.
+    """
+
+    table: Table
+    step: Literal["begin", "take", "leave"]
+    position: Position
+
+
 class Control(msgspec.Struct, frozen=True):
     """A small fact that must be as durable as the rows before it: the last one per `key` is given back at start."""
 
@@ -140,4 +152,4 @@ class Idle(msgspec.Struct, frozen=True, gc=False):
     wal_end: Lsn
 
 
-Event: TypeAlias = Begin | Change | Truncate | Message | Commit | Chunk | Control | Heartbeat
+Event: TypeAlias = Begin | Change | Truncate | Message | Commit | Chunk | Gathering | Control | Heartbeat

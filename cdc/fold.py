@@ -51,6 +51,9 @@ class Plain:
     def is_mending(self, table: Table) -> bool:  # noqa: ARG002
         return False
 
+    def may_gather(self, table: Table) -> bool:  # noqa: ARG002
+        return True
+
     def learned(self) -> Mapping[str, bytes]:
         return {}
 

@@ -16,6 +16,7 @@ from cdc.events import Event, Row
 from cdc.lsn import START, Position
 from cdc.merge import Alteration as Alteration
 from cdc.merge import DropColumn as DropColumn
+from cdc.merge import DropTable as DropTable
 from cdc.merge import Key, Merge
 from cdc.merge import RenameColumn as RenameColumn
 from cdc.schema import Table
@@ -44,6 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     `checkpoint` is what is true once they are applied; None when the batch ends inside a transaction, whose rest follows.
     `rows` and `size` (bytes) count its row events; `commit_us` is the commit time of its last transaction (0: none).
+    `known` are control records that the warehouse has by now, which another applier may have written.
     """
 
     events: Sequence[Event]
@@ -51,6 +53,7 @@ class Batch(msgspec.Struct, frozen=True):
     rows: int
     size: int
     commit_us: int
+    known: Mapping[str, bytes] = {}
 
 
 class Publisher(Protocol):
@@ -106,6 +109,8 @@ class Warehouse(Protocol):
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         """Change columns of the target's table, one alteration after the other, in the open transaction as `evolve` does.
+
+        Also called with none: another may have changed the table, so what was known of it counts no more.
 
         What has been done already, and what is about a table or a column that is not there, is left out. Raises ColumnRefused
         for a column that cannot be renamed, because another has that name.

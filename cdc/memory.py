@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import Stopped
-from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Heartbeat, Truncate
+from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Gathering, Heartbeat, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 from cdc.schema import Table
@@ -240,7 +240,7 @@ class MemorySubscriber:
 
 
 def _covered(event: Event, applied: Position) -> bool:
-    if isinstance(event, Chunk | Control | Heartbeat):
+    if isinstance(event, Chunk | Gathering | Control | Heartbeat):
         return False
     begin = event if isinstance(event, Begin) else event.begin
     return begin is not None and begin.commit_lsn <= applied.commit_lsn

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from cdc.events import Cell, Change, Chunk, Row, Truncate
 from cdc.schema import Table
 
 Key: TypeAlias = tuple[Cell, ...]
+Place: TypeAlias = Literal["", "table", "shadow", "both", "begin"]
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Merge:
 
     `take` is another table of the target, of the same columns: after truncating or retiring, its rows are upserted (added,
     without a key), and it is dropped. If it is not there, there is nothing to take: it has been taken.
+
+    `place` is for the applier alone, where rows are gathered beside the table (see `cdc.shadows`).
     """
 
     table: Table
@@ -53,6 +56,7 @@ class Merge:
     retire: Row | None = None
     of: Table | None = None
     take: Table | None = None
+    place: Place = ""
 
     @property
     def source(self) -> Table:
@@ -72,7 +76,11 @@ class DropColumn(NamedTuple):
     name: str
 
 
-Alteration: TypeAlias = RenameColumn | DropColumn
+class DropTable(NamedTuple):
+    """Remove the target's table, with its rows."""
+
+
+Alteration: TypeAlias = RenameColumn | DropColumn | DropTable
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,9 @@ class Shaping(Protocol):
 
     def is_mending(self, table: Table) -> bool:
         """Is a table of the source that was parked being copied anew, at once and not beside itself?"""
+
+    def may_gather(self, table: Table) -> bool:
+        """Can rows of a copy be gathered beside the table, so that it is used meanwhile?"""
 
     def learned(self) -> Mapping[str, bytes]:
         """Control records to be committed with what was folded since this was last asked."""

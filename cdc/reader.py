@@ -64,6 +64,7 @@ class Reader:
         published: Callable[[Commit], None] = lambda _: None,
         drained: Callable[[Lsn], None] = lambda _: None,
         forget: Callable[[set[int]], None] = lambda _: None,
+        flush_copies: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
@@ -84,6 +85,7 @@ class Reader:
         self._published = published
         self._drained = drained
         self._forget = forget
+        self._flush_copies = flush_copies
         self._clock = clock
         self._jobs: deque[Job] = deque()
         self._inside = self._dirty = False
@@ -127,6 +129,11 @@ class Reader:
         self.stream.confirm(self.received)
         self._dirty = False
         self._flushed_at = self._clock()
+
+    def copied(self) -> None:
+        """A job has published rows of a copy. Where only a flush makes durable how far it is, there is one now and then."""
+        if self._flush_copies and self._clock() - self._flushed_at >= self._flush_interval:
+            self.flush()
 
     def _skipped(self, event: Change | Truncate) -> bool:
         return any(skip.covers(event) for skip in self._concerned)

@@ -12,7 +12,7 @@ import structlog
 from cdc.book import Book
 from cdc.config import MEMORY, Config
 from cdc.copy_plan import CopyPlan
-from cdc.copy_request import CopyRequest
+from cdc.copy_request import CopyRequest, anew
 from cdc.ends import Ends
 from cdc.errors import SlotAhead, SlotLost
 from cdc.interfaces import Publisher
@@ -57,7 +57,6 @@ class Reading:
         self._stop = stop
         self._request = request
         self._first = first  # of the attempts
-        self._beside = config.transport.kind == MEMORY  # elsewhere a row does not say which copy it is of
         self._lost = False  # the slot was: nothing that was copied is of use
         self._snapshot: SnapshotJob | None = None
         self._reader: Reader | None = None
@@ -72,7 +71,7 @@ class Reading:
     def copy(self, request: CopyRequest) -> list[str]:
         """Have tables copied; gives those that the request names. Raises CdcError."""
         assert self._snapshot is not None
-        job = Recopy(request, self._capture, self._snapshot, self._book.copied_again, beside=self._beside)
+        job = Recopy(request, self._capture, self._snapshot, self._book.copied_again)
         self.submit(job)
         return job.wait(REQUEST_SECONDS)
 
@@ -134,6 +133,7 @@ class Reading:
             published=self._book.published,
             drained=self._book.drained,
             forget=capture.forget_visible,
+            flush_copies=self._config.transport.kind != MEMORY,
         )
         for controls in known:
             reader.xids |= unseen(controls)
@@ -173,9 +173,10 @@ class Reading:
             log.warning("table_changed", table=str(name), why=said)
             self._book.note("schema_change", said, table=str(name))
             if again:
-                reader.publisher.publish(encode_progress(str(name), Progress()))
+                progress = anew(snapshot.progress(name))
+                reader.publisher.publish(encode_progress(str(name), progress))
                 self._book.copied_again(str(name))
-                snapshot.add(name, Progress())
+                snapshot.add(name, progress)
 
         watch = ShapeWatch(self._capture, controls, copy)
         watch.look(reader.publisher)
@@ -185,9 +186,7 @@ class Reading:
 
     def _copying(self, reader: Reader, controls: Mapping[str, bytes], not_before: Lsn) -> SnapshotJob:
         """The job that copies what is not yet copied."""
-        plan = CopyPlan(
-            self._config.snapshot, self._request, lost=self._lost, first=self._first, beside=self._beside
-        )
+        plan = CopyPlan(self._config.snapshot, self._request, lost=self._lost, first=self._first)
         plan.make(self._capture.oids, controls, reader, self._book)
         return SnapshotJob(
             self._capture,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cdc import registry
+from cdc.applier import drop_shadows
 from cdc.ask import ask_status
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, settings
@@ -56,6 +57,7 @@ def drop(
     for name, each in config.warehouses.items():
         connector = registry.load(each.kind)
         with closing(connector.connect(each, name)) as warehouse:
+            drop_shadows(warehouse)
             if forgotten or warehouse.state().controls.get(ORIGIN):
                 warehouse.forget()
         target = connector.describe(each)

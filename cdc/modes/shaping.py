@@ -112,6 +112,13 @@ class Modes:
     def is_mending(self, table: Table) -> bool:
         return self.parking.is_mending(table.full_name)
 
+    def may_gather(self, table: Table) -> bool:
+        """Modes that keep what was before have no use for it; what a parked table has is old."""
+        parked = self.parking.is_parked(table.full_name) or self.parking.is_mending(table.full_name)
+        return (
+            not parked and self._can_be(table) and POSITION.name not in self.shape(table).target.column_names
+        )
+
     def put_aside(self, table: Table, column: str, *, drop: bool) -> bool:
         """Before the next rows of this shape, take a column of the target out of the way; False if that has been tried."""
         return self._evolution.put_aside(table, column, drop=drop)

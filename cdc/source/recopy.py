@@ -31,10 +31,7 @@ class Recopy:
         capture: Capture,
         snapshot: SnapshotJob,
         asked: Callable[[str], None],
-        *,
-        beside: bool,
     ) -> None:
-        self._beside = beside
         self._asked = asked
         self._request = request
         self._capture = capture
@@ -51,7 +48,7 @@ class Recopy:
             tables = chosen(self._request, self._capture.oids)
             for table in tables:
                 progress = self._snapshot.progress(table)
-                wanted = asked_anew(self._request, str(table), progress, beside=self._beside)
+                wanted = asked_anew(self._request, str(table), progress)
                 if wanted is None or (wanted is progress and self._snapshot.is_at(table)):
                     continue
                 if not wanted.begun:
@@ -62,6 +59,8 @@ class Recopy:
         except CdcError as error:
             self._error = error
         self._answered.set()
+        if self._tables:
+            reader.flush()  # what was accepted is not forgotten
         return True
 
     def wait(self, timeout: float) -> list[str]:

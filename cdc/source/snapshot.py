@@ -136,6 +136,8 @@ class SnapshotJob:
             self._rest_until = max(now, started + rows / self._settings.max_rows_per_second)
         if not self._todo:
             self._flight.rest()
+        if rows:
+            reader.copied()
         return False
 
     def close(self) -> None:

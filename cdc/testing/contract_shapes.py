@@ -9,7 +9,7 @@ import pytest
 from cdc.errors import ColumnRefused
 from cdc.events import UNSENT
 from cdc.fold import Merge, Patch
-from cdc.interfaces import DropColumn, RenameColumn
+from cdc.interfaces import DropColumn, DropTable, RenameColumn
 from cdc.schema import Column, LogicalType, Table
 from cdc.testing.targets import (
     BODY,
@@ -128,6 +128,16 @@ class ShapesContract:
         put(warehouse, Merge(narrow, upserts=[row("2", "d")]))
         put(warehouse, Merge(KEYED, patches=[Patch((b"1", UNSENT, b"new"), row("1"))]))
         expect(target, warehouse, KEYED, row("1", None, "new"), row("2", None, "d"))
+        warehouse.close()
+
+    def test_a_table_is_dropped_and_made_again(self, target: Target) -> None:
+        warehouse = target.open()
+        put(warehouse, Merge(KEYED.shadow, upserts=[row("1", "a", "b")]), Merge(KEYED))
+        for _ in range(2):
+            warehouse.alter(Table("public", KEYED.shadow.name, ()), [DropTable()])
+            warehouse.commit(checkpoint(2))
+        put(warehouse, Merge(KEYED.shadow, upserts=[row("2", "a", "b")]))
+        expect(target, warehouse, KEYED.shadow, row("2", "a", "b"))
         warehouse.close()
 
     def test_a_table_that_is_not_there_has_no_columns_to_alter(self, target: Target) -> None:

@@ -15,7 +15,7 @@ from pyarrow import csv
 from cdc.errors import ColumnRefused
 from cdc.events import UNSENT, Cell
 from cdc.fold import Key, Merge
-from cdc.interfaces import Alteration, Checkpoint, RenameColumn, View
+from cdc.interfaces import Alteration, Checkpoint, DropTable, RenameColumn, View
 from cdc.marks import check_overtaken, moved
 from cdc.schema import Table
 
@@ -72,6 +72,10 @@ class MemoryWarehouse:
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         stored = self._stored(table.full_name)
         for each in alterations:
+            if isinstance(each, DropTable):
+                self._open.pop(table.full_name, None)
+                self._dropped.add(table.full_name)
+                continue
             if stored is None or each.name not in stored.columns:
                 continue
             if isinstance(each, RenameColumn) and each.to in stored.columns:

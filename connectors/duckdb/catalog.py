@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cdc.errors import ColumnRefused
-from cdc.interfaces import Alteration, RenameColumn
+from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
@@ -98,6 +98,9 @@ def alter(
     present = set(read_columns(connection, database, table))
     target = qualified(database, table.schema, table.name)
     for each in alterations:
+        if isinstance(each, DropTable):
+            connection.execute(f"DROP TABLE IF EXISTS {target}").fetchall()
+            continue
         if each.name not in present:
             continue
         present.remove(each.name)

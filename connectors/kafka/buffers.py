@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from cdc.events import INSERT, READ, Change, Event, Message, Truncate
+from cdc.events import INSERT, READ, Change, Event, Gathering, Message, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import Lsn, Position
 from cdc.marks import check_overtaken
 from connectors.kafka.consuming import Partition, Received
-from connectors.kafka.fences import COPY, MOVED, Fence
+from connectors.kafka.fences import BEGIN, COPY, LEAVE, MOVED, TAKE, Fence
 from connectors.kafka.holding import mark_name, reached
 
 PLACED = (Change, Truncate, Message)
+GATHERING: Mapping[str, Literal["begin", "take", "leave"]] = {BEGIN: "begin", TAKE: "take", LEAVE: "leave"}
 
 
 class Buffer:
@@ -21,8 +23,11 @@ class Buffer:
     At a fence it stops: `fence` is what it waits at, and `waiting` has that record and what came behind it.
     """
 
-    def __init__(self, partition: Partition, mark: Mark, offset: int) -> None:
+    def __init__(
+        self, partition: Partition, mark: Mark, offset: int, known: Mapping[str, bytes] = {}
+    ) -> None:
         self.partition = partition
+        self._known = known
         self.begun = mark
         """What the warehouse has of it."""
         self.position: tuple[Lsn, int] = mark.position
@@ -80,16 +85,22 @@ class Buffer:
 
     def cross(self, fence: Fence, record: Received, events: Iterable[Event], now: float) -> None:
         """A fence is behind it. In partition 0 that is when what the fence says is done: `events` are of the marker there."""
-        if fence.kind in (COPY, MOVED):
+        if fence.kind in (COPY, BEGIN, MOVED):
             self.position = fence.position  # which may be lower: another server's, after `cdc drop`
         emptied: list[Event] = []
         for event in events if self.partition[1] == 0 else ():
-            if fence.kind == COPY and isinstance(event, Truncate | Change):
+            if not isinstance(event, Truncate | Change) or fence.kind not in (COPY, *GATHERING):
+                emptied.append(event)
+                continue
+            step = GATHERING.get(fence.kind, "leave")
+            self.events.append(Gathering(event.table, step, fence.position))
+            self.moved = True
+            if fence.kind == COPY:
                 self.events.append(Truncate(event.table, event.begin, event.ordinal, event.lsn))
                 self.rows += 1
                 self.commit_us = event.begin.commit_us
-            if not (fence.kind == COPY and isinstance(event, Truncate)):
-                emptied.append(event)
+                if isinstance(event, Change):
+                    emptied.append(event)
         self.add(record, emptied, now)
         if self.partition[1] == 0 and fence.partitions > 1:
             self.controls.update([reached(self.partition, fence)])
@@ -104,7 +115,7 @@ class Buffer:
         """A batch of it, which leaves it empty."""
         marks = {mark_name(self.partition): Mark(Position(*self.position), self.next)}
         checkpoint = Checkpoint(marks, self.controls)
-        batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us)
+        batch = Batch(self.events, checkpoint, self.rows, self.size, self.commit_us, self._known)
         self.clear(now)
         return batch
 

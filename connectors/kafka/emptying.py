@@ -1,4 +1,4 @@
-"""What empties a target: a truncate of the source, and the beginning of a copy.
+"""What empties a target: a truncate of the source, and the beginning of a copy, unless its rows are gathered beside it.
 
 A topic with one partition has its order: a truncate is a plain record there, and a copy's first row has the fence's header.
 In others both are fences.
@@ -70,6 +70,7 @@ class Emptying:
         """The rows of a copy's first piece, behind what empties the target."""
         *schema, mark = emptied
         yield from schema
+        self._fences.given_up(mark.topic)
         new = mark.topic not in self._layout.limits and self._sparing
         self._enter(mark)
         position = chunk.position
@@ -87,6 +88,14 @@ class Emptying:
                 yield Marked(record.topic, record.key, record.value, [header, *record.headers])
             else:
                 yield record
+
+    def gather(self, chunk: Chunk, emptied: Iterable[Record], rows: Iterable[Record]) -> Iterator[Record]:
+        """The rows of a first piece that are gathered beside the target. Other readers see the table emptied, as by any copy."""
+        *schema, mark = emptied
+        yield from schema
+        self._enter(mark)
+        self._fences.begin(mark.topic, chunk.table.full_name, chunk.position, mark.value, mark.headers)
+        yield from rows
 
     def _with_key(self, record: Record) -> Record:
         """A compacted topic takes no record without key."""

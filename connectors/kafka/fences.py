@@ -8,6 +8,9 @@ publisher says so in partition 0, which lets go those that wait.
 
     empty   the source truncated the table
     copy    a copy of the table begins: the target is emptied
+    begin   a copy of the table begins: rows that are read from here on are gathered beside the target
+    take    … and ends: they replace the target's
+    leave   … and will not be ended
     moved   partitions were added: everything after `position` is published once more behind the fence
     void    a fence that was not finished
 
@@ -28,14 +31,20 @@ from cdc.lsn import START, Position
 from connectors.kafka.layout import Layout
 
 log = structlog.get_logger()
+replace = msgspec.structs.replace
 
 HEADER = "cdc.fence"
 EMPTY, COPY, MOVED, VOID = "empty", "copy", "moved", "void"
+BEGIN, TAKE, LEAVE = "begin", "take", "leave"
+TABLE = "cdc.fence.table"
+"""The header of partition 0's marker that names the table where its value must not: it holds a record of a truncate."""
 KEPT = "topic:"
 """The publisher's own control records, one per topic, begin with this."""
 KEY, COMPACTED_VALUE = b'{"cdc.fence":0}', b"null"
 """Whoever reads the topic takes a marker for the tombstone of a key that it does not know. A compacted topic would lose that:
 there its value is JSON's `null`, which Connect takes for a tombstone, too."""
+KEY_OF_ENDS = b'{"cdc.fence":1}'
+"""What ends a copy must not take the place of what begins it."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -61,12 +70,22 @@ def fence_of(headers: Headers | None) -> Fence | None:
     return Fence(kind, int(number), int(partitions), Position(int(lsn), int(ordinal)))
 
 
+class Gathers(msgspec.Struct, frozen=True):
+    """A copy that was begun beside its table, and what is to be sent when it ends."""
+
+    table: str
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    position: Position
+
+
 class Known(msgspec.Struct, frozen=True):
     """What the next publisher must know of a topic: how many partitions it had, and its last fence (`sent`: to all)."""
 
     partitions: int
     number: int = 0
     sent: bool = True
+    gathers: Gathers | None = None
 
 
 class Outlet(Protocol):
@@ -119,31 +138,57 @@ class Fences:
             log.warning("partitions were added", topic=topic, before=known.partitions, now=count)
             self.send(topic, MOVED, position)
         elif known.partitions != count or not known.sent:
-            self._keep(topic, Known(count, known.number), now=False)
+            self._keep(topic, replace(known, partitions=count, sent=True), now=False)
+
+    def begin(
+        self, topic: str, table: str, position: Position, value: bytes | None, headers: Headers
+    ) -> None:
+        """A copy begins whose rows are gathered beside the table."""
+        gathers = Gathers(table, value, headers, position)
+        self._keep(topic, replace(self._known[topic], gathers=gathers), now=False)
+        self.send(topic, BEGIN, position, value, headers)
+
+    def gathering(self) -> dict[str, Gathers]:
+        """Copies that were begun so and are not ended, by topic."""
+        return {topic: known.gathers for topic, known in self._known.items() if known.gathers is not None}
+
+    def end(self, table: str, kind: str, position: Position) -> None:
+        """Such a copy ends, by one of `TAKE` and `LEAVE`, if it was begun."""
+        for topic, gathers in self.gathering().items():
+            if gathers.table == table:
+                headers = [(TABLE, gathers.value), *gathers.headers]
+                self.send(topic, kind, position, None, headers)
+                self.given_up(topic)
+
+    def given_up(self, topic: str) -> None:
+        """Nothing is gathered of this topic any more."""
+        if (known := self._known.get(topic)) is not None and known.gathers is not None:
+            self._keep(topic, replace(known, gathers=None), now=False)
 
     def send(
         self, topic: str, kind: str, position: Position, value: bytes | None = None, headers: Headers = ()
     ) -> None:
         """A marker to every partition. `value` is what stands in that of partition 0."""
         count = self._layout.partitions[topic]
-        last = self._known.get(topic, Known(count)).number
+        known = self._known.get(topic, Known(count))
         number = max(
-            last + 1, int(self._clock() * 1_000_000)
+            known.number + 1, int(self._clock() * 1_000_000)
         )  # higher even if the last one is not known any more
         fence = Fence(kind, number, count, position)
-        self._keep(topic, Known(count, number, sent=False), now=True)
+        known = replace(known, partitions=count, number=number, sent=False)
+        self._keep(topic, known, now=True)
         for partition in range(1, count):
             self._mark(topic, fence, partition)
         self._outlet.settle()
         self._mark(topic, fence, 0, value, headers)
         self._outlet.settle()
-        self._keep(topic, Known(count, number), now=False)
+        self._keep(topic, replace(known, sent=True), now=False)
 
     def _mark(
         self, topic: str, fence: Fence, partition: int, value: bytes | None = None, headers: Headers = ()
     ) -> None:
         compacted = self._layout.is_compacted(topic)
-        key = KEY if value is None or compacted else None
+        key = (KEY_OF_ENDS if fence.kind in (TAKE, LEAVE) else KEY) if value is None or compacted else None
         if compacted:
             value = value or COMPACTED_VALUE
         self._outlet.put(topic, value, key, [fence.header(), *headers], partition)

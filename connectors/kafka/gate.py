@@ -13,7 +13,7 @@ from cdc.events import Event
 from cdc.interfaces import Checkpoint
 from connectors.kafka.buffers import Buffer
 from connectors.kafka.consuming import Consumer, Received
-from connectors.kafka.fences import COMPACTED_VALUE, Fence
+from connectors.kafka.fences import COMPACTED_VALUE, TABLE, Fence
 from connectors.kafka.holding import Holding, mark_name
 
 log = structlog.get_logger()
@@ -90,6 +90,9 @@ class Gate:
 
     def _cross(self, buffer: Buffer, fence: Fence, marker: Received) -> None:
         """Only partition 0 has a marker that means something by itself."""
+        for name, value in marker.headers or ():
+            if name == TABLE:
+                marker = marker._replace(value=value)
         empty = buffer.partition[1] or marker.value in (None, COMPACTED_VALUE)
         buffer.cross(fence, marker, () if empty else self._decode(marker), self._clock())
 

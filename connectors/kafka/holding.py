@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from cdc.interfaces import Checkpoint, Mark
+from cdc.shadows import PREFIX as BESIDE
 from connectors.kafka.fences import VOID, Fence
 
 Partition: TypeAlias = tuple[str, int]
@@ -43,6 +44,8 @@ class Holding:
 
     def __init__(self) -> None:
         self.marks: dict[str, Mark] = {}
+        self.beside: dict[str, bytes] = {}
+        """Control records that tell which tables have rows gathered beside them: changed while all partitions stand still."""
         self._numbers: dict[str, int] = {}
 
     def learn(self, checkpoint: Checkpoint) -> None:
@@ -51,6 +54,8 @@ class Holding:
         for key, value in checkpoint.controls.items():
             if key.startswith(CONTROL):
                 self._numbers[key.removeprefix(CONTROL)] = int(value)
+            elif key.startswith(BESIDE):
+                self.beside[key] = value
 
     def has_reached(self, partition: Partition, fence: Fence) -> bool:
         return self._numbers.get(mark_name(partition), 0) >= fence.number

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from cdc.errors import Stopped, TransportUnavailable
 from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Truncate
 from cdc.lsn import Lsn, Position
+from cdc.progress import decode_progress
 from connectors.kafka.admin import Admin
 from connectors.kafka.consuming import read_all
-from connectors.kafka.emptying import Emptying
-from connectors.kafka.fences import KEPT, Fences, changed
+from connectors.kafka.emptying import Emptying, Marked
+from connectors.kafka.fences import KEPT, LEAVE, TAKE, Fences, changed
 from connectors.kafka.layout import Layout
 from connectors.kafka.oversized import Oversized
 from connectors.kafka.producing import KEYED, UNKEYED, Headers, Producer, Record, open_producer
@@ -72,6 +73,7 @@ class KafkaPublisher:
             batch = {"batch.size": min(1_000_000, self._layout.smallest())} | settings.librdkafka
             self._producer = open_producer(settings.copy(librdkafka=batch))
             self._hand_over = self._producer.send
+            self._go_on()
         except BaseException:
             self.close()
             raise
@@ -97,12 +99,34 @@ class KafkaPublisher:
         elif isinstance(event, Chunk):
             self._place = event.position.commit_lsn
             if event.first and self._emptied:
-                records = self._emptying.copy(event, self._emptied(event), records)
+                begin = self._emptying.gather if event.shadow else self._emptying.copy
+                records = begin(event, self._emptied(event), records)
             self._controls[event.control.key] = event.control.value
         for record in records:
             self._send(record)
+        if isinstance(event, Chunk) and event.shadow and event.last:
+            self._gathered(event)
         if isinstance(event, Commit) and self._rows >= self._settings.transaction_rows:
             self._commit()
+
+    def _gathered(self, chunk: Chunk) -> None:
+        """A copy beside its table is whole. That is durable first: who finds it so has the table replaced, and reads no more."""
+        self.settle()
+        self.remember(chunk.control.key, chunk.control.value, now=True)
+        self.settle()
+        self._fences.end(chunk.table.full_name, TAKE, chunk.position)
+
+    def _go_on(self) -> None:
+        """End what an earlier run has left between these two steps, or has given up."""
+        for topic, gathers in self._fences.gathering().items():
+            progress = decode_progress(self._durable, gathers.table)
+            if topic not in self._layout.limits:
+                self._fences.given_up(topic)
+            elif progress.done or not progress.shadow:
+                self._place = gathers.position.commit_lsn
+                self._enter(Marked(topic, None, gathers.value, ()))
+                kind = TAKE if progress.done and progress.shadow else LEAVE
+                self._fences.end(gathers.table, kind, gathers.position)
 
     def _send(self, record: Record) -> None:
         topic, key, value, headers = record.topic, record.key, record.value, record.headers

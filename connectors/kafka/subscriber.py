@@ -166,7 +166,9 @@ class KafkaSubscriber:
             self._failure = error
             return {}
         for partition, offset in starts.items():
-            self._buffers[partition] = Buffer(partition, self._holding.mark(partition), offset)
+            self._buffers[partition] = Buffer(
+                partition, self._holding.mark(partition), offset, self._holding.beside
+            )
             self._committed.pop(partition, None)
         return starts
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, RenameColumn
+from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.postgres.naming import Naming
 from connectors.postgres.opening import Connection
@@ -109,6 +109,9 @@ def alter(connection: Connection, table: Table, alterations: Sequence[Alteration
     present = set(target.columns) if target else set()
     name = qualified(table.schema, table.name)
     for each in alterations:
+        if isinstance(each, DropTable):
+            connection.execute(f"drop table if exists {name}".encode())
+            continue
         if each.name not in present:
             continue
         present.remove(each.name)

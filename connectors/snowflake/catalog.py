@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, RenameColumn
+from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan, constant, literal
@@ -130,6 +130,9 @@ class Catalog:
         target = qualified(table.schema, table.name)
         statements = []
         for each in alterations:
+            if isinstance(each, DropTable):
+                statements.append(f"DROP TABLE IF EXISTS {target}")
+                continue
             if each.name not in present:
                 continue
             present.remove(each.name)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateSchema, CreateTable
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, RenameColumn
+from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
 from connectors.sql.tables import add_column, describe
@@ -214,6 +214,9 @@ class Catalog:
         target, quote = _name(connection, described), connection.dialect.identifier_preparer.quote
         statements = []
         for each in alterations:
+            if isinstance(each, DropTable):
+                statements += [self.drop(connection, table)] * bool(present)
+                continue
             if each.name not in present:
                 continue
             present.remove(each.name)

@@ -7,8 +7,9 @@ confirmed; partitions are added; two appliers share one warehouse, die, are shar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import structlog
@@ -38,7 +39,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> list[Cluster]:
 
 STEPS = st.one_of(
     st.tuples(st.just("commit"), st.lists(st.tuples(st.sampled_from("ccdt"), KEYS), min_size=1, max_size=4)),
-    st.tuples(st.sampled_from(["publish", "flush", "copy", "add"]), st.none()),
+    st.tuples(st.sampled_from(["publish", "flush", "copy", "copy beside", "add"]), st.none()),
     st.tuples(st.just("crash in"), st.integers(0, 12)),
     st.tuples(st.sampled_from(["receive", "receive", "apply", "apply", "die"]), st.integers(0, 1)),
     st.tuples(st.just("share out"), st.none()),
@@ -60,6 +61,7 @@ def run(world: World, step: tuple[str, object]) -> None:
         "publish": world.publish,
         "flush": world.flush,
         "copy": world.copy,
+        "copy beside": lambda: world.copy(beside=True),
         "add": lambda: partitions.append([]) if 0 < len(partitions) < 4 else None,
         "receive": applier.receive,
         "apply": applier.apply,
@@ -79,6 +81,36 @@ def test_the_target_is_the_source_in_the_end(cluster: list[Cluster], steps: list
     world.appliers = [Applier(world), Applier(world)]
     for step in steps:
         run(world, step)
+    settle(world)
+    assert target(world) == expected(world)
+
+
+@pytest.mark.parametrize("lives", range(32))
+def test_whenever_a_reader_dies_that_copies_beside_the_table_no_row_is_missed_in_between(
+    cluster: list[Cluster], lives: int
+) -> None:
+    """Also what the source no longer has goes away, and no shadow is left."""
+    cluster.append(Cluster())
+    world = World(cluster[-1])
+    world.appliers = [Applier(world), Applier(world)]
+    world.commit(*(("c", key) for key in range(6)))
+    world.publish()
+    world.copy()
+    settle(world)
+    for key in (2, 5):
+        del world.rows[key]  # without a change that would tell of it
+    world.commit(("c", 1))
+    world.commit(("c", 4))
+    world.cluster.lives = lives
+    world.copy(beside=True)
+    world.cluster.lives = 10**9
+    settle(world, lambda: {row[0] for row in target(world)} >= {b"0", b"1", b"3", b"4"})
+    assert target(world) == expected(world)
+    assert set(world.store.tables) == {"public.keyed"}
+
+
+def settle(world: World, holds: Callable[[], bool] = lambda: True) -> None:
+    """All is published and applied; something `holds` after every step of an applier."""
     while (
         world.published < len(world.history)
         or world.confirmed < world.published
@@ -91,9 +123,12 @@ def test_the_target_is_the_source_in_the_end(cluster: list[Cluster], steps: list
         for applier in world.appliers:
             applier.receive()
             applier.apply()
-    expected = [(b"%d" % key, b"note", b"%d" % version) for key, version in world.rows.items()]
-    assert (
-        MemoryWarehouse(world.store).rows("public.keyed") == sorted(expected)
-        if world.store.tables
-        else not expected
-    )
+            assert holds()
+
+
+def target(world: World) -> list[tuple[Any, ...]]:
+    return MemoryWarehouse(world.store).rows("public.keyed") if world.store.tables else []
+
+
+def expected(world: World) -> list[tuple[Any, ...]]:
+    return sorted((b"%d" % key, b"note", b"%d" % version) for key, version in world.rows.items())
