@@ -168,7 +168,7 @@ class App:
 
     def _snapshot(self, environ: Environ) -> Answer:
         """For `cdc snapshot` and `cdc resync` on this machine, and for whoever has the token."""
-        only_here_or_with_token(self._settings)
+        only_here_or_with_token(environ, self._settings)
         request = body(environ, CopyRequest)
         if request.where and not self._settings.token:
             raise ConfigError(
@@ -181,7 +181,7 @@ class App:
 
     def _sql(self, environ: Environ) -> Answer:
         """For `cdc sql` on this machine, and for whoever has the token."""
-        only_here_or_with_token(self._settings)
+        only_here_or_with_token(environ, self._settings)
         return "200 OK", LINES, self._asked.query(body(environ, QueryRequest), client_gone())
 
     def _act(self, environ: Environ) -> Answer:

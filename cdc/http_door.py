@@ -53,9 +53,12 @@ def refusal(settings: HttpSettings, environ: Environ) -> Answer | None:
     return None
 
 
-def only_here_or_with_token(settings: HttpSettings) -> None:
-    """For what a person on this machine may do, and elsewhere only who has the token. Raises Refused."""
-    if settings.open and not settings.token:
+def only_here_or_with_token(environ: Environ, settings: HttpSettings) -> None:
+    """For what a command on this machine may do, and else only who has the token. Raises Refused.
+
+    Browsers name the origin of the page that sends something; commands have none.
+    """
+    if not settings.token and (settings.open or "HTTP_ORIGIN" in environ):
         raise Refused((FORBIDDEN, TEXT, NO_TOKEN))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.fixtures.browser",
+    "tests.fixtures.page",
     "tests.fixtures.container",
     "tests.fixtures.postgres",
     "tests.fixtures.debezium",

@@ -86,7 +86,7 @@ function tables() {
     .filter((table) => `${table.name} ${table.state.replaceAll("_", " ")}`.toLowerCase().includes(wanted))
     .sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   const numbers = ["inserts", "updates", "deletes"];
-  const head = make("tr", {}, make("th", {}, "table"), make("th", {}, "state"), make("th", { class: "number" }, "copied"),
+  const head = make("tr", {}, make("th", {}, "table"), make("th", {}, "state"), make("th", { class: "number wide" }, "copied"),
     ...numbers.map((name) => make("th", { class: "number wide" }, name)));
   if (mayAct()) head.append(make("th", {}, ""));
   put("tables", make("thead", {}, head), make("tbody", {}, ...found.slice(0, MOST_TABLES).map((table) => row(table, numbers))));
@@ -98,15 +98,18 @@ function tables() {
 
 function row(table, numbers) {
   const name = make("td", { class: "name" }, table.name);
-  if (table.reason) name.append(make("div", { class: "why" }, table.reason, table.mend ? " " : "", table.mend ? make("code", {}, table.mend) : ""));
+  if (table.reason) name.append(make("div", { class: "why" }, table.reason, " ", ...spoken(table.mend)));
   const shown = make("td", {}, pill(table.state));
   if (table.state === "copying" && table.rows_estimated) {
     const part = Math.min(table.rows_copied / table.rows_estimated, 1);
     shown.append(" ", make("progress", { max: 1, value: part, "aria-label": `${table.name} copied` }), ` ${Math.floor(part * 100)}%`);
   }
-  return make("tr", {}, name, shown, make("td", { class: "number" }, count(table.rows_copied)),
+  return make("tr", {}, name, shown, make("td", { class: "number wide" }, count(table.rows_copied)),
     ...numbers.map((field) => make("td", { class: "number wide" }, count(table[field]))), mayAct() && choices(table));
 }
+
+// What is between backticks is a command.
+const spoken = (text) => text.split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
 
 // What may be done to one table, as `cdc resync` and `cdc snapshot` ask it; the latter only for one that has no copy yet.
 function choices({ name, state }) {
