@@ -40,7 +40,8 @@ class Book(CopyObserver, Notes):
         self._until: dict[str, Lsn] = {}
         self._dead_letters: Counter[tuple[str, str]] = Counter()  # per warehouse and table
         self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
-        self._received = Received()
+        self.received = Received()
+        """How far the reader has come."""
         self._proof = Proof()
         self.moved: dict[str, float] = {}
         """When each loop last went round, by name."""
@@ -77,7 +78,7 @@ class Book(CopyObserver, Notes):
     def _break_off(self) -> None:
         with self._lock:
             self._proof.forget()
-            self._received.proved_at = None
+            self.received.proved_at = None
 
     def dead_lettered(self, warehouse: str, table: str, reason: str, rows: int = 1) -> None:
         """Rows or records were set aside instead of being applied."""
@@ -94,7 +95,7 @@ class Book(CopyObserver, Notes):
     def streaming(self, server: str, timeline: int | None = None) -> None:
         self.state, self.error = "streaming", ""
         self.source.timeline = timeline
-        self._received.drained = False
+        self.received.drained = False
         self.source.server = server
 
     # the source
@@ -106,7 +107,7 @@ class Book(CopyObserver, Notes):
 
     def published(self, commit: Commit) -> None:
         """The reader has given a transaction to the transport."""
-        received = self._received
+        received = self.received
         received.drained = False
         received.commit_us, received.lsn = commit.begin.commit_us, commit.begin.commit_lsn
         self.moved["reader"] = self._clock()
@@ -122,21 +123,16 @@ class Book(CopyObserver, Notes):
     @property
     def drained_now(self) -> bool:
         """Is there nothing more that the stream could give, as far as is proved?"""
-        received = self._received
+        received = self.received
         return received.drained and is_fresh(self._clock(), received.proved_at)
-
-    @property
-    def published_lsn(self) -> Lsn:
-        """Where the last transaction commits that was given to the transport."""
-        return self._received.lsn
 
     def drained(self, received: Lsn) -> None:
         """Everything up to `received` has been given by the stream, and nothing is waiting."""
         self.moved["reader"] = self._clock()
         with self._lock:
             self._proof.reached(received)
-            self._received.proved_at = self._proof.at
-            self._received.drained = True
+            self.received.proved_at = self._proof.at
+            self.received.drained = True
         if self._until:
             self._caught_up(Position(received, 0))
 
@@ -225,7 +221,7 @@ class Book(CopyObserver, Notes):
         """A copy of everything, as of now."""
         now = self._clock()
         with self._lock:
-            lsn = self._received.lsn
+            lsn = self.received.lsn
             tables = [msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)]
             states = {table.name: table.state for table in tables}
             found = Status(
@@ -235,10 +231,10 @@ class Book(CopyObserver, Notes):
                 source=msgspec.structs.replace(
                     self.source,
                     received_lsn=format_lsn(lsn) if lsn else None,
-                    proved_at=self._received.proved_at,
+                    proved_at=self.received.proved_at,
                 ),
                 tables=tables,
-                warehouses=[pen.as_of(now, self._received, states) for pen in self._warehouses.values()],
+                warehouses=[pen.as_of(now, self.received, states) for pen in self._warehouses.values()],
                 notes=self.last_notes(),
                 error=self.error,
                 pid=os.getpid(),

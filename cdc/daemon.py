@@ -57,7 +57,7 @@ class Daemon:
         self.config = config
         self.book = Book(_here(config, parts))
         self._slot = SlotWatch(config.source)
-        self._log = LogWatch(config, lambda: self.book.published_lsn)
+        self._log = LogWatch(config, lambda: self.book.received.lsn, reader=parts.reader)
         self._until = until
         self._parts = parts
         self._patience = config.source.slot_wait
@@ -142,7 +142,7 @@ class Daemon:
         """As of now; what the server knows of the slot may be a second old."""
         status = self.book.status()
         for each in status.warehouses:
-            self._log.complete(each, drained=self.book.drained_now, reader=self._parts.reader)
+            self._log.complete(each, drained=self.book.drained_now)
             each.leave(self._shedding.left.get(each.name, ""))
         if self._parts.reader and status.state in ("streaming", "retrying", "paused", "stopping"):
             known = status.source

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
+
+from cdc.events import Control
 from cdc.lsn import Lsn
+
+PROVED = "proved"  # the control record by which a reader tells appliers elsewhere: durable after all that it speaks of
 
 WINDOW = 300.0  # seconds over which percentiles and rates look back
 RATE_WINDOW = 10.0
@@ -64,6 +69,20 @@ class Proof:
         """The stream has broken off: what it gave proves nothing of the next one."""
         self._asked.clear()
         self.at = None
+
+
+class _Proved(msgspec.Struct):
+    at: float
+
+
+def telling(proved_at: float) -> Control:
+    """To be published behind everything that the source had at that time."""
+    return Control(PROVED, msgspec.json.encode(_Proved(proved_at)))
+
+
+def told(value: bytes | None) -> float | None:
+    """The time that such a record tells."""
+    return msgspec.json.decode(value, type=_Proved).at if value else None
 
 
 def is_fresh(now: float, proved_at: float | None) -> bool:

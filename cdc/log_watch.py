@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cdc import registry
 from cdc.config import MEMORY, Config
 from cdc.errors import TransportError
+from cdc.lag import PROVED, behind_seconds, told
 from cdc.status import PartitionLag, WarehouseStatus
 from cdc.wire.names import Topics
 
@@ -20,33 +21,45 @@ TOO_OLD = 30.0  # seconds after which an old one says nothing
 
 
 class Answer(NamedTuple):
-    """What was said, when it was asked, and how far the reader here had published by then."""
+    """What was said, when it was asked, and how far the reader here had published by then.
+
+    `proved_at`: all that the source had at that time is on the log, says the reader elsewhere (asked for before the lags).
+    """
 
     asked: float
     published: int
     lags: Sequence[PartitionLag] | None
+    proved_at: float | None = None
 
 
 class LogWatch:
-    """Asks when its answer is old. `published` counts what the reader here has published.
+    """Asks when its answer is old. `published` counts what the reader here has published, if there is a `reader`.
 
     It asks in a thread of its own, so that nobody waits long for brokers that are away, unless it is to `wait`.
     """
 
     def __init__(
-        self, config: Config, published: Callable[[], int] = lambda: 0, *, wait: bool = False
+        self,
+        config: Config,
+        published: Callable[[], int] = lambda: 0,
+        *,
+        wait: bool = False,
+        reader: bool = True,
     ) -> None:
         self._config = config
         self._published = published
         self._wait = wait
+        self._reader = reader
         self._answered = threading.Condition()
         self._asking: set[str] = set()
         self._known: dict[str, Answer] = {}
 
-    def complete(self, status: WarehouseStatus, *, drained: bool, reader: bool = True) -> None:
+    def complete(self, status: WarehouseStatus, *, drained: bool) -> None:
         """Put into a warehouse's status what is known of its appliers in all processes. `drained`: the stream gives no more.
 
-        Without a `reader` here, and with all on the log applied, nobody knows how far behind it is: the reader may be away.
+        Without a reader here, and with all on the log applied, it is as far behind as that reader's last word: it may be away,
+        or there may be none of ours (Debezium's topics), and then nothing is known.
+
         Nothing is changed where the transport is no log.
         """
         if self._config.transport.kind == MEMORY:
@@ -57,8 +70,11 @@ class LogWatch:
             status.records_behind = sum(each.records for each in answer.lags)
         if status.records_behind == 0 and drained and answer.published == self._published():
             status.behind_seconds = 0.0
-        elif status.records_behind == 0 and not reader:
-            status.behind_seconds = None
+        elif status.records_behind == 0 and not self._reader:
+            now, applied_us = time.time(), int((status.applied_commit_time or 0) * 1e6)
+            status.behind_seconds = answer.proved_at and behind_seconds(
+                now, 0, applied_us, drained=True, proved_at=answer.proved_at
+            )
         elif status.behind_seconds == 0.0:
             applied = status.applied_commit_time
             status.behind_seconds = None if applied is None else max(time.time() - applied, 0.0)
@@ -84,14 +100,18 @@ class LogWatch:
     def _ask(self, warehouse: str) -> None:
         settings, published, asked = self._config.transport, self._published(), time.monotonic()
         found: Sequence[PartitionLag] | None = None
+        proved_at = None
         try:
             transport = registry.transport(settings.kind)
             wanted = Topics(self._config.format, transport.prefix(settings)).is_table
+            if not self._reader:
+                with suppress(TransportError):
+                    proved_at = told(transport.last_control(settings, PROVED))
             with suppress(TransportError):
                 found = transport.lag(settings, warehouse, wanted)
         finally:
             with self._answered:
-                self._known[warehouse] = Answer(asked, published, found)
+                self._known[warehouse] = Answer(asked, published, found, proved_at)
                 self._asking.discard(warehouse)
                 self._answered.notify_all()
 

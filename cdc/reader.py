@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from cdc.events import Begin, Change, Commit, Event, Heartbeat, Idle, Truncate
+from cdc.events import Begin, Change, Commit, Control, Event, Heartbeat, Idle, Truncate
 from cdc.interfaces import Publisher
 from cdc.lsn import START, Lsn, Position
 from cdc.origin import Origin
@@ -196,6 +196,24 @@ class Pulse:
     def step(self, reader: Reader) -> bool:
         reader.publisher.publish(Heartbeat())
         self._next = self._clock() + self._interval
+        return False
+
+
+class Telling:
+    """A job that has appliers elsewhere told when the stream was last known to have given everything (`proved_at`)."""
+
+    def __init__(self, proved_at: Callable[[], float | None], tell: Callable[[float], Control]) -> None:
+        self._proved_at = proved_at
+        self._tell = tell
+        self._told = 0.0
+
+    def due(self, reader: Reader) -> bool:  # noqa: ARG002
+        return (self._proved_at() or 0.0) > self._told
+
+    def step(self, reader: Reader) -> bool:
+        self._told = self._proved_at() or 0.0
+        reader.publisher.publish(self._tell(self._told))
+        reader.flush()
         return False
 
 

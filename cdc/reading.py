@@ -16,11 +16,12 @@ from cdc.copy_request import CopyRequest, anew
 from cdc.ends import Ends
 from cdc.errors import SlotAhead, SlotLost
 from cdc.interfaces import Publisher
+from cdc.lag import telling
 from cdc.lsn import Lsn, format_lsn
 from cdc.meters import measure_flushes
 from cdc.origin import check_history, check_origin, last_seen, recorded, unseen
 from cdc.progress import Progress, encode_progress
-from cdc.reader import Finish, Job, Pulse, Reader
+from cdc.reader import Finish, Job, Pulse, Reader, Telling
 from cdc.source.capture import Capture
 from cdc.source.publication import TableName
 from cdc.source.recopy import Discovery, Recopy
@@ -149,6 +150,8 @@ class Reading:
         reader.submit(snapshot)
         if interval := self._config.format.heartbeat_interval_ms:
             reader.submit(Pulse(interval / 1000))
+        if self._config.transport.kind != MEMORY:
+            reader.submit(Telling(lambda: self._book.received.proved_at, telling))
         watch = self._watch(reader, snapshot, progress)
         if self._until != "stopped":
             lsn = capture.current_lsn() if self._until == "caught_up" else 0

@@ -99,6 +99,9 @@ class Transport(Protocol):
     def progress(self, settings: Any) -> Mapping[str, bytes]:
         """The control records of the reader's runs, as `Publisher.progress` gives them; without opening the reader's end."""
 
+    def last_control(self, settings: Any, key: str) -> bytes | None:
+        """The reader's control record of this key, if it is a recent one."""
+
     def lag(self, settings: Any, warehouse: str, wanted: Callable[[str], bool]) -> Sequence[PartitionLag]:
         """How far a warehouse's appliers have come, in all processes together. Raises TransportError."""
 

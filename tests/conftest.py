@@ -4,7 +4,6 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.fixtures.browser",
-    "tests.fixtures.page",
     "tests.fixtures.container",
     "tests.fixtures.postgres",
     "tests.fixtures.debezium",
@@ -13,4 +12,5 @@ pytest_plugins = [
     "tests.fixtures.interop",
     "tests.fixtures.mariadb",
     "tests.fixtures.snowflake",
+    "tests.fixtures.page",
 ]

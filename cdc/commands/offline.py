@@ -79,9 +79,9 @@ def _look_at_log(
     except CdcError as error:
         problems.append(str(error))
         return
-    watch = LogWatch(config, wait=True)
+    watch = LogWatch(config, wait=True, reader=False)
     for each in warehouses:
-        watch.complete(each, drained=False, reader=False)
+        watch.complete(each, drained=False)
 
 
 def _copied(controls: Mapping[str, bytes], tables: dict[str, TableStatus]) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "drop",
     "ends",
     "lag",
+    "last_control",
     "open_publisher",
     "open_subscriber",
     "prefix",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 REQUIRES = ("confluent_kafka", "kafka")
+LAST_CONTROLS = 200
 
 
 def prefix(settings: Settings) -> str:
@@ -109,6 +111,17 @@ def progress(settings: Settings) -> Mapping[str, bytes]:
         if record.key is not None
     }
     return {key: value for key, value in found.items() if value and not key.startswith(KEPT)}
+
+
+def last_control(settings: Settings, key: str) -> bytes | None:
+    """Looked for among the last records only: the topic may not have been compacted for long."""
+    from connectors.kafka.consuming import read_all
+
+    found = None
+    for record in read_all(settings, settings.progress_topic, last=LAST_CONTROLS):
+        if record.key == key.encode():
+            found = record.value
+    return found
 
 
 def lag(settings: Settings, warehouse: str, wanted: Callable[[str], bool]) -> Sequence[PartitionLag]:

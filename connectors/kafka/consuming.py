@@ -82,14 +82,15 @@ def open_consumer(settings: Settings, group: str) -> Consumer:
     return PythonConsumer(settings, group)
 
 
-def read_all(settings: Settings, topic: str) -> Iterator[Received]:
-    """All records of a topic, up to where it ends now; nothing if there is no such topic."""
+def read_all(settings: Settings, topic: str, last: int | None = None) -> Iterator[Received]:
+    """All records of a topic, or the last ones of each partition, up to where it ends now; nothing if there is no such topic."""
     consumer = open_consumer(settings, settings.group_of("reading"))
     try:
         count = consumer.topics().get(topic, 0)
         bounds = {(topic, partition): consumer.bounds((topic, partition)) for partition in range(count)}
         ends = {partition: high for partition, (low, high) in bounds.items() if low < high}
-        consumer.assign({partition: bounds[partition][0] for partition in ends})
+        back = max(ends.values(), default=0) if last is None else last
+        consumer.assign({each: max(bounds[each][0], end - back) for each, end in ends.items()})
         until = time.monotonic() + PATIENCE
         while ends:
             for record in consumer.fetch(10_000, 0.1):

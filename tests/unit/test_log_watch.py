@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from cdc.config import Config, SourceSettings, TransportSettings
+from cdc.lag import PROVED, telling
 from cdc.log_watch import LogWatch
 from cdc.status import PartitionLag, TableLag, WarehouseStatus
 
@@ -17,11 +19,15 @@ class Brokers:
 
     def __init__(self) -> None:
         self.records = 0
+        self.proved_at: float | None = None
         self.answering = threading.Event()
         self.asked = threading.Semaphore(0)
 
     def prefix(self, _: object) -> str:
         return "shop"
+
+    def last_control(self, _: object, key: str) -> bytes | None:
+        return None if self.proved_at is None else {PROVED: telling(self.proved_at).value}[key]
 
     def lag(self, *_: object) -> list[PartitionLag]:
         self.answering.wait(30)
@@ -62,13 +68,30 @@ def test_behind_is_zero_only_if_nothing_was_published_since_it_was_asked(brokers
     assert (late.records_behind, late.behind_seconds) == (3, None)
 
 
-def test_appliers_alone_never_claim_to_be_in_sync(brokers: Brokers) -> None:
+@pytest.mark.parametrize(
+    ("proved", "applied", "behind"),
+    [(3, None, 0), (3, 500, 0), (100, None, 100), (100, 40, 40), (None, 40, None), (None, None, None)],
+)
+def test_appliers_alone_are_as_far_behind_as_the_readers_last_word(
+    brokers: Brokers, proved: float | None, applied: float | None, behind: float | None
+) -> None:
+    """In seconds ago. With nothing to be applied; a reader that is not ours says nothing."""
+    brokers.answering.set()
+    now = time.time()
+    brokers.proved_at = None if proved is None else now - proved
+    found = WarehouseStatus(name="w", kind="duckdb")
+    found.applied_commit_time = None if applied is None else now - applied
+    LogWatch(CONFIG, wait=True, reader=False).complete(found, drained=False)
+    assert found.behind_seconds == (None if behind is None else pytest.approx(behind, abs=5))
+
+
+def test_appliers_alone_claim_nothing_if_no_reader_said_anything(brokers: Brokers) -> None:
     """All that is on the topics is applied: what the source has besides, only a reader knows."""
     brokers.answering.set()
-    watch = LogWatch(CONFIG, wait=True)
+    watch = LogWatch(CONFIG, wait=True, reader=False)
     tables = [TableLag(name="t", behind_seconds=0.0), TableLag(name="copied", state="copying")]
     found = WarehouseStatus(name="w", kind="duckdb", behind_seconds=0.0, tables=tables)
-    watch.complete(found, drained=False, reader=False)
+    watch.complete(found, drained=False)
     assert (found.records_behind, found.behind_seconds) == (0, None)
     assert [each.behind_seconds for each in found.tables] == [None, None]
 
@@ -77,5 +100,5 @@ def test_appliers_alone_with_records_before_them_tell_the_age_of_what_they_appli
     brokers.answering.set()
     brokers.records = 3
     found = WarehouseStatus(name="w", kind="duckdb", behind_seconds=7.0)
-    LogWatch(CONFIG, wait=True).complete(found, drained=False, reader=False)
+    LogWatch(CONFIG, wait=True, reader=False).complete(found, drained=False)
     assert (found.records_behind, found.behind_seconds) == (3, 7.0)
