@@ -165,15 +165,24 @@ class TableEncoder:
     def chunk(self, chunk: Chunk, *, begins: bool) -> Iterator[Record]:
         """Rows that a snapshot read. `begins`: they are of its first table."""
         plan, (commit_lsn, ordinal) = self.plan, chunk.position
-        lsn, shown = b"%d" % commit_lsn, None
+        lsn, shown, inner = b"%d" % commit_lsn, None, _mark(chunk, begins, first=False, last=False)
+        topic, times = plan.topic, self._moment.times
         for number, row in enumerate(read_rows(chunk.csv), start=1):
-            first, last = number == 1 and chunk.first, number == chunk.rows and chunk.last
-            mark = _mark(chunk, begins, first=first, last=last)
-            if mark != shown:
+            mark = inner
+            if number == 1 or number == chunk.rows:
+                first, last = number == 1 and chunk.first, number == chunk.rows and chunk.last
+                mark = _mark(chunk, begins, first=first, last=last)
+            if mark is not shown:
                 shown = mark
                 self._at(self._source.pieces(plan.table, self._moment.us, None, None, mark), commit_lsn)
-            value = self._envelope(READ, None, plan.rows.new(row), None, lsn, ordinal)
-            yield Record(plan.topic, plan.framed(plan.key(row)), value, self._headers(ordinal))
+                around = self._between, self._behind, self._ordinal(ordinal), b"r", times
+                headers = self._headers(ordinal)
+            try:
+                key, value = self._insert(row, self._before, lsn, *around)
+            except EXCEPTIONAL:
+                key = plan.framed(plan.key(row))
+                value = self._envelope(READ, None, plan.rows.new(row), None, lsn, ordinal)
+            yield Record(topic, key, value, headers)
 
     def _envelope(
         self,
