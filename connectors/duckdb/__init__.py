@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdc.errors import ConfigError
 from connectors.duckdb.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def describe(settings: Settings) -> str:
 
 
 def exists(settings: Settings) -> bool:
-    """Whether there is a file."""
-    return Path(settings.path).exists()
+    """Whether there is a file, which what is remote is taken to be."""
+    return settings.remote or (not settings.in_memory and Path(settings.path).exists())
 
 
 def preflight(settings: Settings) -> list[Check]:
@@ -57,6 +58,8 @@ def query(
     from connectors.duckdb.asking import ask_file
     from connectors.duckdb.opening import open_to_read
 
+    if settings.remote:
+        raise ConfigError("MotherDuck is asked directly", hint=f"duckdb {settings.path}")
     if warehouse is not None:
         return warehouse.queries.ask(sql, seconds, gone)
     return ask_file(open_to_read(settings), sql, seconds, gone)

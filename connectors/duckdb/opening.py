@@ -46,7 +46,8 @@ def _patiently(settings: Settings) -> duckdb.DuckDBPyConnection:
         # As the source's session, so that times are text for text the same. In `config`, it would make DuckDB look for its
         # extension icu on the network, though that is linked in.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        shut_out_files(connection, _read_copy_files(settings))
+        if not settings.remote:
+            shut_out_files(connection, _read_copy_files(settings))
         return connection
     except duckdb.Error as error:
         raise failures.classify(error, what=WHAT, path=settings.path) from error
@@ -54,6 +55,11 @@ def _patiently(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 def open_to_read(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The file for reading alone, while nobody writes."""
+    if settings.in_memory:
+        raise TargetError(
+            "there is nothing to ask",
+            why="the database is in the memory of `cdc run`, which answers while it runs",
+        )
     if not Path(settings.path).exists():
         raise TargetError(
             "there is no DuckDB file to ask",
@@ -88,9 +94,14 @@ def _read_copy_files(settings: Settings) -> list[str]:
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
-    return {
+    limits: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
+    }
+    if settings.remote:  # by DuckDB's extension motherduck, which it fetches when it is first needed
+        return {**limits, "motherduck_token": settings.token} if settings.token else limits
+    return {
+        **limits,
         "checkpoint_threshold": settings.checkpoint_threshold,
         "autoinstall_known_extensions": False,  # nothing is fetched from the network behind one's back
     }
@@ -100,6 +111,10 @@ def check_file(settings: Settings) -> list[Check]:
     """Look at the file by reading it, and at the right to write it."""
     path = Path(settings.path)
     name = f"DuckDB {settings.path}"
+    if settings.in_memory:
+        return [Check(name, "ok", "gone with the process: all tables are copied again at every start")]
+    if settings.remote:
+        return [_check_remote(name, settings)]
     if not path.exists():
         return [_check_folder(name, path.absolute().parent)]
     try:
@@ -111,6 +126,14 @@ def check_file(settings: Settings) -> list[Check]:
         if not os.access(each, os.W_OK):
             return [Check(name, "fail", f"{each} cannot be written by this user", f"chmod u+w {each}")]
     return [Check(name, "ok", f"{path.stat().st_size / 1e6:.1f} MB, not in use")]
+
+
+def _check_remote(name: str, settings: Settings) -> Check:
+    try:
+        open_file(settings, lambda connection: connection.close())
+    except CdcError as known:
+        return Check(name, "fail", f"{known.what}: {known.why}", known.hint)
+    return Check(name, "ok", "can be reached")
 
 
 def _check_folder(name: str, folder: Path) -> Check:

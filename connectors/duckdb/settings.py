@@ -1,4 +1,4 @@
-"""`[warehouses.NAME]` with `kind = "duckdb"`: where the file is, how much DuckDB may use, and the rules for values."""
+"""`[warehouses.NAME]` with `kind = "duckdb"`: where the database is, how much DuckDB may use, and the rules for values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from cdc.config import Count, Seconds, WarehouseSettings
 
+MEMORY = ":memory:"
+REMOTE = ("md:", "motherduck:")
 Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([KMGT]i?)?B$")]
 
 
@@ -16,7 +18,9 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
 
     kind: Literal["duckdb"] = "duckdb"
     path: str
-    """The database file; created if missing. Only one process at a time can open it."""
+    """The database file; created if missing. Only one process at a time can open it. Or ":memory:", or "md:NAME"."""
+    token: str = ""
+    """MotherDuck's access token, for `path = "md:NAME"`."""
     memory_limit: Size = "256MB"
     """What DuckDB's buffers may take; beyond it, it writes to `<path>.tmp`. Wide tables may need more."""
     threads: Count = 2
@@ -35,3 +39,23 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     """`list`: native, of one dimension, others refused; `json`: any dimensions; `text`: PostgreSQL's own, lossless."""
     columns: dict[str, str] = {}
     """Types for single columns: `"public.t.c" = "VARCHAR"` keeps PostgreSQL's text, `"DECIMAL(p,s)"` is for numerics."""
+
+    def __post_init__(self) -> None:
+        if "token=" in self.path:
+            raise ValueError(
+                "write MotherDuck's token as `token`, not into `path`, which is shown and logged"
+            )
+        if self.token and not self.remote:
+            raise ValueError("`token` is MotherDuck's, for a path such as md:NAME")
+        if self.read_copy and self.remote:
+            raise ValueError("`read_copy` is for files: others can read MotherDuck's tables meanwhile")
+
+    @property
+    def in_memory(self) -> bool:
+        """Gone with the process."""
+        return self.path == MEMORY
+
+    @property
+    def remote(self) -> bool:
+        """A database of MotherDuck's."""
+        return self.path.startswith(REMOTE)
