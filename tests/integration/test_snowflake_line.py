@@ -58,6 +58,10 @@ def test_whatever_clients_do_and_kill_9(replica: Replica) -> None:
     writer.close()
     supervised(replica.catch_up)
     replica.assert_equal(*TABLES)
+    for command in ("check", "verify"):
+        with replica.process(command) as process:
+            told = process.communicate()
+            assert process.returncode == 0, told
 
 
 def supervised(work: Callable[[], None]) -> None:
