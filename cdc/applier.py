@@ -97,6 +97,7 @@ def apply_batch(
 
     events = completed_inserts(batch.events, find) if ahead.always else batch.events
     shadows.learn(batch.known)
+    shaping.learn(batch.known)
     merges = shadows.fold(events, shaping)
     begun = _first_commit(batch.events)
     todo: Sequence[Merge] = merges

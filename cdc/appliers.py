@@ -220,7 +220,8 @@ class Appliers:
         try:
             warehouse = self._warehouses[name]
             settings, controls = self._config.warehouses[name], warehouse.state().controls
-            modes = Modes(settings, controls, _microseconds, self._noted(name), self._parked(name))
+            mended = partial(self._book.dead_letters_answered, name)
+            modes = Modes(settings, controls, _microseconds, self._noted(name), self._parked(name), mended)
             left_out = partial(self._book.dead_lettered, name)
             run_applier(
                 subscriber,

@@ -87,6 +87,11 @@ class Book(CopyObserver, Notes):
         self._warehouses[warehouse].status.dead_letters += rows
         self.note("dead_letter", reason, table=table, warehouse=warehouse)
 
+    def dead_letters_answered(self, warehouse: str, table: str, rows: int) -> None:
+        """A copy of the table begins, so rows that were left out come again."""
+        self._dead_letters[warehouse, table] -= (gone := min(rows, self._dead_letters[warehouse, table]))
+        self._warehouses[warehouse].status.dead_letters -= gone
+
     def dead_lettered_before(self, warehouse: str, table: str, rows: int) -> None:
         """What the target remembers, at the start of an attempt: told as far as this run has not counted it."""
         if (unknown := rows - self._dead_letters[warehouse, table]) > 0:

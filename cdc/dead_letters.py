@@ -14,28 +14,18 @@ from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Chunk, Row
 from cdc.interfaces import Warehouse
 from cdc.merge import Merge, Patch
-from cdc.modes.names import DEAD_LETTERS
+from cdc.modes.letters import letters_table
 from cdc.modes.settings import RowData
-from cdc.modes.stamp import TEXT, TIME
-from cdc.schema import Column, Table
+from cdc.schema import Table
 from cdc.wire.csv_rows import read_rows
 
 MOST = 1000  # rows of one merge: where more are refused, it is no matter of rows
-COLUMNS = tuple(
-    Column(name, TIME if name == "at" else TEXT, nullable=name not in ("table", "key", "position"))
-    for name in ("table", "key", "position", "reason", "row", "at")
-)
-
 Part: TypeAlias = tuple[str, Any]
 """A field of `Merge`, and one entry of it."""
 
 
 class TooMany(Exception):
     """More rows are refused than could be told one by one."""
-
-
-def letters_table(schema: str) -> Table:
-    return Table(schema, DEAD_LETTERS, COLUMNS, primary_key=(0, 1, 2), identity=(0, 1, 2))
 
 
 def without_refused(warehouse: Warehouse, merge: Merge) -> tuple[Merge, list[tuple[Row, ValueRefused]]]:

@@ -48,6 +48,12 @@ class Plain:
     def step(self, merge: Merge) -> Step | None:  # noqa: ARG002
         return None
 
+    def anew(self, table: Table) -> list[Merge]:  # noqa: ARG002
+        return []
+
+    def learn(self, controls: Mapping[str, bytes]) -> None:
+        """Nothing is remembered."""
+
     def is_mending(self, table: Table) -> bool:  # noqa: ARG002
         return False
 

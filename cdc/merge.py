@@ -28,10 +28,11 @@ class Patch:
 
 @dataclass(slots=True)
 class Merge:
-    """What to do to one table: `truncate` first, or `retire`, then the rest, which concern distinct keys.
+    """What to do to one table: `truncate` first, or `retire`, or `clear`, then the rest, which concern distinct keys.
 
     `table` is the target's shape of the table, `source` the source's (the same, where the target keeps it as it is).
     `retire` is a partial row: its cells are written into every row that has NULL in the column `table.live`.
+    `clear` is a column of text, by its index, and a cell of it: the rows that have it there go.
 
     With a key: `upserts` are whole rows, `patches` partial ones (read all their origins before changing anything),
     `deletes` keys to remove, present or not. Without a key: `inserts` are rows to add, `removals` maps a row to how many
@@ -54,6 +55,7 @@ class Merge:
     chunk: Chunk | None = None
     counts: dict[str, int] = field(default_factory=dict)
     retire: Row | None = None
+    clear: tuple[int, bytes] | None = None
     of: Table | None = None
     take: Table | None = None
     place: Place = ""
@@ -61,6 +63,9 @@ class Merge:
     @property
     def source(self) -> Table:
         return self.of or self.table
+
+
+ALL = 1 << 62  # of `removals`: as many as there are
 
 
 class RenameColumn(NamedTuple):
@@ -111,6 +116,12 @@ class Shaping(Protocol):
     def chunk(self, chunk: Chunk) -> list[Merge]: ...
     def step(self, merge: Merge) -> Step | None:
         """What to do to the target's columns before this merge."""
+
+    def anew(self, table: Table) -> list[Merge]:
+        """What a copy of this table of the source, which begins, does to others of the target."""
+
+    def learn(self, controls: Mapping[str, bytes]) -> None:
+        """Control records of the warehouse, which another applier may have written."""
 
     def is_mending(self, table: Table) -> bool:
         """Is a table of the source that was parked being copied anew, at once and not beside itself?"""

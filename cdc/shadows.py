@@ -122,18 +122,19 @@ class Shadows:
         is_open.discard(name)
         if event.step == "begin" and may:
             is_open.add(name)
-            merge = replace(_nothing(event, shaping), place="begin")
+            merge = replace(_nothing(event, table, shaping), place="begin")
             self._make(name, merge.table.shadow, is_open=True)
-            return [merge]
+            return [*(replace(each, place="table") for each in shaping.anew(table)), merge]
         if was_open:
             self._change(name, msgspec.structs.replace(self._made[name], open=False))
         if event.step == "begin":
             begin = Begin(event.position.commit_lsn, 0, 0)
             emptied = Truncate(table, begin, event.position.ordinal, begin.commit_lsn)
-            return [replace(merge, place="table") for merge in fold([emptied], shaping)]
+            merges = [*shaping.anew(table), *fold([emptied], shaping)]
+            return [replace(merge, place="table") for merge in merges]
         if event.step == "leave" or not was_open or not may:
             return []
-        emptying = _nothing(event, shaping, first=True)
+        emptying = _nothing(event, table, shaping, first=True)
         self._change(name, None)
         return [replace(emptying, take=emptying.table.shadow, place="table")]
 
@@ -175,15 +176,14 @@ class Shadows:
             self._make(merge.source.full_name, shadow, is_open=False)
         yield replace(merge, table=shadow, of=merge.source, truncate=chunk.first, retire=None, chunk=theirs)
         if chunk.last:
-            nothing = msgspec.structs.replace(chunk, table=merge.source, csv=b"", rows=0, first=True)
-            *_, emptying = shaping.chunk(nothing)
+            emptying = _nothing(chunk, merge.source, shaping, first=True)
             self._change(merge.source.full_name, None)
-            yield replace(emptying, chunk=None, counts={}, take=shadow)
+            yield replace(emptying, take=shadow)
 
 
-def _nothing(event: Gathering, shaping: Shaping, *, first: bool = False) -> Merge:
-    """What a copy without rows would do to the table."""
-    chunk = Chunk(event.table, b"", 0, event.position, Control("", b""), first=first)
+def _nothing(event: Gathering | Chunk, table: Table, shaping: Shaping, *, first: bool = False) -> Merge:
+    """What a copy without rows, which is no copy (without a control record), would do to the table."""
+    chunk = Chunk(table, b"", 0, event.position, Control("", b""), first=first)
     *_, merge = shaping.chunk(chunk)
     return replace(merge, chunk=None, counts={})
 

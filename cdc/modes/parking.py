@@ -39,12 +39,27 @@ def parked_tables(controls: Mapping[str, bytes]) -> dict[str, Parked]:
 
 
 class Parking:
-    """Of one warehouse. `told` hears of each table that is parked, and why."""
+    """Of one warehouse. `told` hears of each table that is parked, and why, `mended` of rows that will come again."""
 
-    def __init__(self, controls: Mapping[str, bytes], told: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        controls: Mapping[str, bytes],
+        told: Callable[[str, str], None],
+        mended: Callable[[str, int], None] = lambda _table, _rows: None,
+    ) -> None:
+        self._told_again = mended
         self._known = parked_tables(controls)
         self._told = told
         self._changed: dict[str, bytes] = {}
+
+    def learn(self, controls: Mapping[str, bytes]) -> None:
+        """What the warehouse has by now, written by another applier perhaps; what is to be written here counts more."""
+        for key, parked in controls.items():
+            table = key.removeprefix(PREFIX)
+            if key.startswith(PREFIX) and key not in self._changed:
+                self._known.pop(table, None)
+                if parked:
+                    self._known[table] = msgspec.json.decode(parked, type=Parked)
 
     def is_parked(self, table: str) -> bool:
         known = self._known.get(table)
@@ -64,16 +79,24 @@ class Parking:
         known = self._known.get(table)
         return known is not None and known.mending
 
+    def left_out(self, table: str) -> int:
+        """Rows of it that were left out since its last copy began."""
+        return self._known.get(table, Parked()).rows
+
     def mend(self, table: str, *, first: bool, last: bool) -> None:
-        """A chunk of it comes, the first or the last of a copy perhaps."""
+        """A chunk of it comes, the first or the last of a copy perhaps. Whatever was left out before comes again."""
         known = self._known.get(table)
         if known is None or not (first or last):
             return
+        if first and known.rows:
+            self._told_again(table, known.rows)
         if first and (known.reason or known.mending) and not last:
             self._set(table, Parked(mending=True))
-        elif first or (last and known.mending):
+        elif first or (last and known.mending and not known.rows):
             del self._known[table]
             self._changed[PREFIX + table] = b""
+        elif last and known.mending:
+            self._set(table, Parked(rows=known.rows))
 
     def _set(self, table: str, parked: Parked) -> None:
         self._known[table] = parked
@@ -94,9 +117,10 @@ class LeftOut:
     So begins a copy, too, where it comes as changes over a log.
     """
 
-    def __init__(self, table: Table, resume: Callable[[], Folding | None]) -> None:
+    def __init__(self, table: Table, resume: Callable[[], tuple[list[Merge], Folding] | None]) -> None:
         self.table = table
         self._resume = resume
+        self._before: list[Merge] = []
         self._resumed: Folding | None = None
 
     def change(self, event: Change) -> None:
@@ -104,9 +128,10 @@ class LeftOut:
             self._resumed.change(event)
 
     def truncate(self, event: Truncate) -> None:
-        self._resumed = self._resumed or self._resume()
+        if self._resumed is None and (found := self._resume()):
+            self._before, self._resumed = found
         if self._resumed is not None:
             self._resumed.truncate(event)
 
     def merges(self) -> list[Merge]:
-        return self._resumed.merges() if self._resumed is not None else []
+        return [*self._before, *self._resumed.merges()] if self._resumed is not None else []

@@ -11,11 +11,12 @@ import msgspec
 from cdc.errors import TargetError
 from cdc.events import READ, UNSENT, Cell, Chunk, Row
 from cdc.fold import Keyed, Keyless
-from cdc.merge import Folding, Merge, Step
+from cdc.merge import ALL, Folding, Merge, Step
 from cdc.modes.append import Append
 from cdc.modes.copies import Copies
 from cdc.modes.evolution import Evolution
 from cdc.modes.history import TRUE, History, retired
+from cdc.modes.letters import answered
 from cdc.modes.names import DEAD_LETTERS, Taken, folded, rules_of, target_name
 from cdc.modes.parking import LeftOut, Parking
 from cdc.modes.rows import OurKeyless, SoftKeyed, Stamped
@@ -23,8 +24,6 @@ from cdc.modes.shape import NOW, POSITION, Shape, shape
 from cdc.modes.stamp import Stamp
 from cdc.schema import Column, Table
 from cdc.wire.csv_rows import read_rows
-
-ALL = 1 << 62  # copies of a row
 
 
 class Modes:
@@ -37,13 +36,14 @@ class Modes:
         clock: Callable[[], int],
         noted: Callable[[str, str], None] = lambda _table, _note: None,
         parked: Callable[[str, str], None] = lambda _table, _reason: None,
+        mended: Callable[[str, int], None] = lambda _table, _rows: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._shapes: dict[str, Shape] = {}
         self._taken = Taken()
         self.copies = Copies(controls)
-        self.parking = Parking(controls, parked)
+        self.parking = Parking(controls, parked, mended)
         self._evolution = Evolution(controls, lambda name: folded(name, settings.case), noted)
 
     def shape(self, table: Table) -> Shape:
@@ -72,12 +72,21 @@ class Modes:
             return LeftOut(table, lambda: self._resumed(table))
         return self._folding(table)
 
-    def _resumed(self, table: Table) -> Folding | None:
-        """What folds a parked table from now on: it is being emptied."""
-        if not self._can_be(table):
-            return None
-        self.parking.mend(table.full_name, first=True, last=True)
-        return self._folding(table)
+    def _resumed(self, table: Table) -> tuple[list[Merge], Folding] | None:
+        """What folds a parked table from now on, as it is being emptied, and what is to be done before."""
+        return (self._mended(table), self._folding(table)) if self._can_be(table) else None
+
+    def anew(self, table: Table) -> list[Merge]:
+        return [] if self.parking.is_parked(table.full_name) else self._mended(table)
+
+    def _mended(self, table: Table, *, last: bool = True) -> list[Merge]:
+        """What was left out of a table comes again."""
+        told = self.parking.left_out(table.full_name)
+        self.parking.mend(table.full_name, first=True, last=last)
+        return answered(self.shape(table).target.schema, table.full_name) if told else []
+
+    def learn(self, controls: Mapping[str, bytes]) -> None:
+        self.parking.learn(controls)
 
     def _folding(self, table: Table) -> Folding:
         made = self.shape(table)
@@ -137,7 +146,11 @@ class Modes:
     def chunk(self, chunk: Chunk) -> list[Merge]:
         name = chunk.table.full_name
         mending = self.parking.is_mending(name) or (chunk.first and self.parking.is_parked(name))
-        self.parking.mend(name, first=chunk.first, last=chunk.last)
+        before: list[Merge] = []
+        if chunk.control.key and chunk.first and self._can_be(chunk.table):
+            before = self._mended(chunk.table, last=chunk.last)
+        elif chunk.control.key:
+            self.parking.mend(name, first=chunk.first, last=chunk.last)
         if mending:
             chunk = msgspec.structs.replace(chunk, shadow=False)
         if self.parking.is_parked(chunk.table.full_name) or not self._can_be(chunk.table):
@@ -146,7 +159,6 @@ class Modes:
         stamp = Stamp(made.stamped, self._clock())
         stamped = stamp.copied(chunk.position.commit_lsn, READ)
         merge = Merge(made.target, counts={READ: chunk.rows}, of=made.source)
-        before: list[Merge] = []
         own: Row = ()
         if made.rules.mode == "upsert":
             merge.truncate = chunk.first
@@ -163,7 +175,7 @@ class Modes:
                     merge.retire = retired(made.width, stamp.synced, position, kept)
             else:
                 own = (READ.encode(), position, None, None)
-                before = _taken_back(made, chunk, position, interrupted, again=again)
+                before += _taken_back(made, chunk, position, interrupted, again=again)
         csv = widened(chunk.csv, (*own, *stamped))
         fresh = chunk.fresh and made.rules.mode != "soft_delete"  # where keys of past rows are still taken
         merge.chunk = msgspec.structs.replace(chunk, table=made.target, csv=csv, fresh=fresh)

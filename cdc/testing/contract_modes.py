@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from cdc.applying import apply
 from cdc.config import WarehouseSettings
-from cdc.dead_letters import letters, letters_table, without_refused
+from cdc.dead_letters import letters, without_refused
 from cdc.events import Cell, Event, Row
 from cdc.fold import fold
 from cdc.interfaces import Warehouse
 from cdc.merge import Merge, Patch
+from cdc.modes.letters import answered, letters_table
 from cdc.modes.settings import Metadata, Mode
 from cdc.modes.shaping import Modes
 from cdc.schema import Column, Table
@@ -65,6 +67,11 @@ class ModesContract:
         put(warehouse, letters(merge, refused, b"1", b"2024-01-01 00:00:00+00", "key"), lsn=3)
         told = [letter[1] for letter in target.rows(warehouse, letters_table("public"))]
         assert sorted(told, key=repr) == [b'{"id": "13"}', b'{"id": "17"}', b'{"id": "3"}']
+        other = letters(
+            Merge(replace(table, name="other")), refused[:1], b"1", b"2024-01-01 00:00:00+00", "key"
+        )
+        put(warehouse, other, *answered("public", "public.strict"), lsn=4)
+        assert [letter[0] for letter in target.rows(warehouse, letters_table("public"))] == [b"public.other"]
         warehouse.close()
 
     @pytest.mark.parametrize(

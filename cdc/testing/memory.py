@@ -100,6 +100,11 @@ class MemoryWarehouse:
             stored.rows.clear()
         if merge.retire is not None:
             self._retire(table, stored, merge.retire)
+        if merge.clear is not None:
+            index, cell = merge.clear
+            cleared = [key for key, row in stored.rows.items() if row[table.columns[index].name] == cell]
+            for key in cleared:
+                del stored.rows[key]
         if merge.take is not None:
             self._take(table, stored, merge.take)
         origins = [

@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from cdc.errors import TargetError
 from cdc.fold import Key, Merge
+from cdc.merge import ALL
 from cdc.schema import Table
 from connectors.duckdb import rows
 from connectors.duckdb.rows import Columns, Current
@@ -65,6 +66,8 @@ class Merger:
         if merge.retire is not None and plan.target not in self._empty:
             for sql in plan.retire(merge.retire):
                 self._run(sql)
+        if merge.clear is not None:
+            self._run(plan.clear(*merge.clear))
         if merge.take is not None:
             self._take(plan, merge.take)
         missing: Sequence[Key] = ()
@@ -139,7 +142,7 @@ class Merger:
             )
         [(removed,)] = self._run(plan.remove(self._show(rows.counted_rows(plan, merge.removals))))
         wanted = sum(merge.removals.values())
-        if removed < wanted:
+        if removed < wanted < ALL:
             log.warning(
                 "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
                 *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),

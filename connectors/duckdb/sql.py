@@ -84,6 +84,10 @@ class Plan:
             f"INSERT INTO {self.target} BY NAME FROM {STAGE}",
         ]
 
+    def clear(self, index: int, cell: bytes) -> str:
+        """Remove the rows that have this text in a column."""
+        return f"DELETE FROM {self.target} WHERE {self.names[index]} = {literal(cell.decode())}"
+
     def has(self, other: Table) -> str:
         """Is this other table of the target there?"""
         where = zip(

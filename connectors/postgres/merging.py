@@ -16,6 +16,7 @@ from psycopg import pq
 from cdc.errors import TargetUnavailable
 from cdc.events import UNSENT, Row
 from cdc.fold import Key, Merge, Patch
+from cdc.merge import ALL
 from cdc.schema import Table
 from connectors.postgres import failures, rows
 from connectors.postgres.opening import Connection
@@ -48,6 +49,9 @@ class Merger:
                 plan.retire(merge.retire),
                 [cell for cell in merge.retire if cell is not UNSENT and cell is not None],
             )
+        if merge.clear is not None:
+            index, cell = merge.clear
+            self._run(plan.clear(index), [cell])
         if merge.take is not None:
             self._take(plan, merge.take)
         missing, staged = self._patch(plan, merge.patches)
@@ -153,7 +157,7 @@ class Merger:
         parameters = [*rows.arrays(list(removals)), rows.numbers(removals.values())]
         removed = count(self._run(plan.remove, parameters))
         wanted = sum(removals.values())
-        if removed < wanted:
+        if removed < wanted < ALL:
             log.warning(
                 "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
                 *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),

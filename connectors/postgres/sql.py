@@ -74,6 +74,10 @@ class Plan:
                 sets.append(f"{column.name} = {'null' if cell is None else f'${number}'}")
         return f"update {self.target} set {comma(sets)} where {quote(self.table.live)} is null"
 
+    def clear(self, index: int) -> str:
+        """Remove the rows that have the parameter, a text, in a column."""
+        return f"delete from {self.target} where {self.columns[index].name} = $1"
+
     @cached_property
     def copy(self) -> str:
         """COPY into the target, of text or (`copy_csv`) of a snapshot's chunk."""

@@ -120,6 +120,10 @@ class Plan:
         )
         return f"UPDATE {self.target} SET {values} WHERE {quote(self.table.live)} IS NULL"
 
+    def clear(self, index: int, cell: bytes) -> str:
+        """Remove the rows that have this text in a column."""
+        return f"DELETE FROM {self.target} WHERE {self.names[index]} = {literal(cell.decode())}"
+
     @cached_property
     def complete(self) -> str:
         """Partial rows, completed from the target's."""

@@ -115,6 +115,8 @@ class SnowflakeWarehouse:
             run(plan.truncate)
         elif merge.retire is not None:
             run(plan.retire(merge.retire))
+        if merge.clear is not None:
+            run(plan.clear(*merge.clear))
         if merge.take is not None and self.catalog.present(merge.take):
             for statement in plan.take(merge.take, is_empty=merge.truncate):
                 run(statement)

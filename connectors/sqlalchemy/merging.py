@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Row
 from cdc.fold import Key, Merge
+from cdc.merge import ALL
 from cdc.wire.csv_rows import read_rows
 from connectors.sql.values import Unkeepable
 from connectors.sqlalchemy.sql import Plan, batched, groups
@@ -46,6 +47,9 @@ class Merger:
         if merge.retire is not None and not merge.truncate:
             sent = [index for index, cell in enumerate(merge.retire) if cell is not UNSENT]
             self._plan.retire(sent).run(self._connection, [self._load(i, merge.retire[i]) for i in sent])
+        if merge.clear is not None:
+            index, cell = merge.clear
+            self._plan.clear(index).run(self._connection, [self._load(index, cell)])
         if taken is not None:
             for statement in self._plan.take(taken, is_empty=self._is_empty):
                 statement.run(self._connection)
@@ -139,7 +143,7 @@ class Merger:
         plan.delete_equal.run(self._connection, values)
         for rows in batched(keep, INSERTED):
             plan.insert.run_many(self._connection, rows)
-        if count < copies:
+        if count < copies < ALL:
             log.warning(
                 "%s: %d of %d equal rows to remove were not in the target; `cdc verify %s` compares it with the source",
                 *(merge.table.full_name, copies - count, copies, merge.table.full_name),

@@ -155,6 +155,10 @@ class Plan:
         live = self.target.c[self.table.live]
         return self._compiled(self.target.update().where(live.is_(None)).values(values))
 
+    def clear(self, index: int) -> Statement:
+        """Remove the rows that have a text in a column."""
+        return self._compiled(self.target.delete().where(self.target.c[self.names[index]] == bindparam("p0")))
+
     @cached_property
     def _same(self) -> ColumnElement[bool]:
         ours = [self.target.c[name] for name in self.table.column_names]

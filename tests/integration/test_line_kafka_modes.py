@@ -9,6 +9,7 @@ import duckdb
 
 from tests.fixtures.line import Replica, eventually
 from tests.integration.test_line_kafka import over_kafka as over_kafka
+from tests.integration.test_resync import resync
 
 SETUP = """
     create table orders (id int primary key, state text, body text);
@@ -54,3 +55,31 @@ def test_soft_deletes_and_versions(over_kafka: Replica, tmp_path: Path) -> None:
         ("u", False, 10 + 5 + 10 + 1, 26),
         ("u", True, 5 + 5 + 10 + 29, 49),
     ]
+
+
+def test_what_is_told_of_refused_rows_ends_when_their_table_is_copied_anew(over_kafka: Replica) -> None:
+    """Of three partitions, one sees to it for all."""
+    database = over_kafka.database
+    database.execute(
+        "create table t (id int primary key, v numeric(5, 2)); insert into t select n, n from generate_series(1, 30) n"
+    )
+    over_kafka.settings["warehouses.local"]["refused"] = "park_row"
+
+    def count() -> int:
+        return running.daemon.status().warehouses[0].dead_letters
+
+    with over_kafka.running() as running:
+        running.wait_live()
+        database.execute("insert into t select n, 'NaN' from generate_series(31, 40) n")
+        eventually(lambda: running.errors or count() == 10)
+        database.execute("update t set v = 1 where id between 31 and 39")
+        resync(running, "public.t")
+        eventually(lambda: running.errors or count() == 1)
+    over_kafka.catch_up()
+    with duckdb.connect(str(over_kafka.target), read_only=True) as connection:
+        assert connection.execute("select key from public._cdc_dead_letters").fetchall() == [
+            ('{"id": "40"}',)
+        ]
+    [(lacking, extra)] = over_kafka.differences().values()
+    assert list(lacking) == [("40", "NaN")]
+    assert not extra
