@@ -24,7 +24,6 @@ from cdc.copy_request import CopyRequest
 from cdc.ends import EmbeddedEnds, Ends
 from cdc.errors import CdcError, ConfigError, Stopped
 from cdc.interfaces import View, Warehouse
-from cdc.log_ends import LogEnds
 from cdc.lsn import Lsn
 from cdc.meeting import meet
 from cdc.reading import Reading, Until
@@ -194,6 +193,8 @@ def _ends(config: Config, parts: Parts) -> Ends:
                 hint="`cdc run` does both",
             )
         return EmbeddedEnds(config)
+    from cdc.log_ends import LogEnds  # with the wire, which no other line needs
+
     return LogEnds(config)
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from cdc import registry
-from cdc.applier import drop_shadows
 from cdc.ask import ask_status
 from cdc.commands import screen
 from cdc.commands.options import ConfigFile, settings
@@ -43,6 +42,7 @@ def drop(
         )
     if not yes:
         _ask(config, topics)
+    from cdc.applier import drop_shadows
     from cdc.source.connect import Side
     from cdc.source.slot import drop_slot
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import structlog
@@ -81,6 +82,7 @@ def serve(
     request: CopyRequest | None = None,
 ) -> Status:
     """Run the daemon until it is told to stop, or `until` is met. Raises what ended it."""
+    gc.disable()  # nothing of what is imported goes again: to look for it takes a tenth of the time to streaming
     from cdc.daemon import Daemon
     from cdc.line import Parts
     from cdc.metrics import told_registry
@@ -88,6 +90,7 @@ def serve(
     from cdc.serve import HttpServer
     from cdc.source.connect import where
 
+    gc.enable()
     config = settings(config_file)
     daemon = Daemon(config, until=until, parts=Parts(reader, warehouses), request=request)
     exported = OtelExport(config.otel, [told_registry(daemon.status), daemon.registry])

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.config import SourceSettings
-from cdc.source import pgoutput, wal2json
+from cdc.source import pgoutput
 from cdc.source.assemble import Assembler, Describe
 from cdc.source.catalog import Catalog
 from cdc.source.connect import Connection, Side
@@ -44,6 +44,8 @@ def _pgoutput(settings: SourceSettings, side: Side, describe: Describe) -> tuple
 def _wal2json(
     settings: SourceSettings, side: Side, describe: Describe, tables: Sequence[TableName]
 ) -> tuple[Feed, Mapping[str, str]]:
+    from cdc.source import wal2json
+
     options = {**wal2json.OPTIONS, **wal2json.add_tables(tables)}
     numbers_as_text = side.run(
         "cannot ask wal2json", lambda connection: _knows_numbers(connection, settings.slot)
@@ -65,6 +67,8 @@ def _wal2json(
 
 def _knows_numbers(connection: Connection, slot: str) -> bool:
     """Peeks at nothing, with the option."""
+    from cdc.source import wal2json
+
     given = [text for option in (wal2json.OPTIONS | wal2json.NUMBERS_AS_TEXT).items() for text in option]
     try:
         connection.execute(PROBE, [slot, given])

@@ -2,13 +2,34 @@
 
 `Encoder` writes, `Decoder` reads; `Record` is what goes over. The names and the order of things are those of the Debezium
 connector for PostgreSQL 3.6; docs/events.md says where ours differ, and why.
+
+Each name is imported when it is first asked for: a line without a log needs none of them, and starts sooner.
 """
 
 from __future__ import annotations
 
-from cdc.wire.decoder import Decoder, SchemaUnknown
-from cdc.wire.encoder import Encoder
-from cdc.wire.record import Headers, Record
-from cdc.wire.schemas import decode_table, encode_table
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdc.wire.decoder import Decoder, SchemaUnknown
+    from cdc.wire.encoder import Encoder
+    from cdc.wire.record import Headers, Record
+    from cdc.wire.schemas import decode_table, encode_table
 
 __all__ = ["Decoder", "Encoder", "Headers", "Record", "SchemaUnknown", "decode_table", "encode_table"]
+
+HOMES = {
+    **dict.fromkeys(("Decoder", "SchemaUnknown"), "decoder"),
+    "Encoder": "encoder",
+    **dict.fromkeys(("Headers", "Record"), "record"),
+    **dict.fromkeys(("decode_table", "encode_table"), "schemas"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    globals()[name] = found
+    return found
