@@ -125,7 +125,7 @@ class Appliers:
                 if parked.rows:
                     self._book.dead_lettered_before(name, table, parked.rows)
             subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
-            if isinstance(subscriber, MemorySubscriber):
+            if isinstance(subscriber, MemorySubscriber | registry.LogSubscriber):
                 self._book.queues[name] = subscriber.fill
             opened.callback(subscriber.close)
             lookup = opened.enter_context(capture.lookup())

@@ -115,6 +115,9 @@ class LogSubscriber(Subscriber, Protocol):
 
     closed: bool
 
+    def fill(self) -> tuple[int, int]:
+        """Bytes of records that wait to be applied, and how many may. May be called by any thread."""
+
     def reach(self, ends: Mapping[str, int]) -> threading.Event:
         """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
 

@@ -8,7 +8,6 @@ Each name is imported when it is first asked for: a line without a log needs non
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,17 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoder", "Encoder", "Headers", "Record", "SchemaUnknown", "decode_table", "encode_table"]
 
-HOMES = {
-    **dict.fromkeys(("Decoder", "SchemaUnknown"), "decoder"),
-    "Encoder": "encoder",
-    **dict.fromkeys(("Headers", "Record"), "record"),
-    **dict.fromkeys(("decode_table", "encode_table"), "schemas"),
-}
-
 
 def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    if name in ("Decoder", "SchemaUnknown"):
+        from cdc.wire.decoder import Decoder, SchemaUnknown
+
+        return {"Decoder": Decoder, "SchemaUnknown": SchemaUnknown}[name]
+    if name == "Encoder":
+        from cdc.wire.encoder import Encoder
+
+        return Encoder
+    if name in ("Headers", "Record"):
+        from cdc.wire.record import Headers, Record
+
+        return {"Headers": Headers, "Record": Record}[name]
+    if name in ("decode_table", "encode_table"):
+        from cdc.wire.schemas import decode_table, encode_table
+
+        return {"decode_table": decode_table, "encode_table": encode_table}[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

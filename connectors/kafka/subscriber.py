@@ -109,6 +109,10 @@ class KafkaSubscriber:
                     return None
         return None
 
+    def fill(self) -> tuple[int, int]:
+        waiting = sum(buffer.size for buffer in tuple(self._buffers.values()))
+        return waiting, self._settings.max_bytes
+
     def reach(self, ends: Mapping[str, int]) -> threading.Event:
         """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
         return self._goals.add(ends)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cdc.meters import Meters
 from cdc.metrics import exposition
@@ -82,7 +83,8 @@ def test_the_dashboard_asks_for_metrics_that_there_are(shown: set[str]) -> None:
 
 
 def test_alerts_are_about_metrics_that_there_are(shown: set[str]) -> None:
-    expressions = re.findall(r"expr: (.*)", ALERTS.read_text())
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    expressions = [rule["expr"] for group in groups for rule in group["rules"]]
     asked = {name for each in expressions for name in NAME.findall(each)}
     assert expressions
     assert asked <= shown
