@@ -31,23 +31,43 @@ def replace_new(event: Change, new: Row) -> Change:
     return Change(event.table, event.op, event.old, new, event.begin, event.ordinal, event.lsn, event.size)
 
 
-class SoftKeyed:
-    """Every key's last row; a deleted one has the time of its deletion. A change of key deletes the old one."""
+class InParts:
+    """A fold that is cut where the table is emptied: `_done` is what comes before, `_part` makes the merges of the rest."""
 
     def __init__(self, shape: Shape, stamp: Stamp) -> None:
         self.table = shape.source
         self._target = shape.target
         self._stamp = stamp
+        self._done: list[Merge] = []
+        self._counts: Counter[str] = Counter()
+
+    def merges(self) -> list[Merge]:
+        return [*self._done, *self._folded()]
+
+    def _folded(self) -> list[Merge]:
+        """What has come since the last cut."""
+        if not self._counts:
+            return []
+        return self._part(Merge(self._target, counts=dict(self._counts), of=self.table))
+
+    def _part(self, merge: Merge) -> list[Merge]:
+        raise NotImplementedError
+
+
+class SoftKeyed(InParts):
+    """Every key's last row; a deleted one has the time of its deletion. A change of key deletes the old one."""
+
+    def __init__(self, shape: Shape, stamp: Stamp) -> None:
+        super().__init__(shape, stamp)
         self._width = shape.width
         self._single = len(shape.source.key) == 1
         keyed = Keyed(shape.source)
         self._key_of = keyed.key_of
-        self._done: list[Merge] = []
         self._begin(None)
 
     def _begin(self, retire: Row | None) -> None:
         self._retire = retire
-        self._counts: Counter[str] = Counter()
+        self._counts = Counter()
         self._rows: dict[Any, Row] = {}
         self._origin: dict[Any, Any] = {}
 
@@ -91,13 +111,8 @@ class SoftKeyed:
         self._begin((*[UNSENT] * self._width, self._stamp.time, *stamp))
         self._counts["t"] += 1
 
-    def merges(self) -> list[Merge]:
-        return [*self._done, *self._folded()]
-
-    def _folded(self) -> list[Merge]:
-        if not self._counts:
-            return []
-        merge = Merge(self._target, counts=dict(self._counts), retire=self._retire, of=self.table)
+    def _part(self, merge: Merge) -> list[Merge]:
+        merge.retire = self._retire
         for key, row in self._rows.items():
             if key in self._origin:
                 origin = self._origin[key]
@@ -109,12 +124,11 @@ class SoftKeyed:
         return [merge]
 
 
-class OurKeyless:
+class OurKeyless(InParts):
     """Copies of rows, with metadata or deleted softly. They are found by the source's columns (and as live ones)."""
 
     def __init__(self, shape: Shape, stamp: Stamp) -> None:
-        self.table = shape.source
-        self._target = shape.target
+        super().__init__(shape, stamp)
         self._soft = bool(shape.target.live)
         found_by = shape.width + self._soft
         self._narrow = (
@@ -122,14 +136,12 @@ class OurKeyless:
             if found_by == len(shape.target.columns)
             else replace(shape.target, columns=shape.target.columns[:found_by])
         )
-        self._stamp = stamp
         self._whole = Keyless(shape.source).whole
-        self._done: list[Merge] = []
         self._begin()
 
     def _begin(self, retire: Row | None = None, *, truncate: bool = False) -> None:
         self._retire, self._truncate = retire, truncate
-        self._counts: Counter[str] = Counter()
+        self._counts = Counter()
         self._added: dict[Row, list[Row]] = {}
         self._past: list[Row] = []
         self._removed: Counter[Row] = Counter()
@@ -164,14 +176,9 @@ class OurKeyless:
             self._counts = counts
         self._counts["t"] += 1
 
-    def merges(self) -> list[Merge]:
-        return [*self._done, *self._folded()]
-
-    def _folded(self) -> list[Merge]:
-        if not self._counts:
-            return []
+    def _part(self, merge: Merge) -> list[Merge]:
         first: list[Merge] = []
-        main = Merge(self._target, counts=dict(self._counts), of=self.table)
+        main = merge
         main.truncate, main.retire = self._truncate, self._retire
         if self._removed and self._retire is not None:
             first, main = [main], Merge(self._target, of=self.table)  # retired before, removed after

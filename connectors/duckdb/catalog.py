@@ -20,6 +20,7 @@ from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
 from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
 from connectors.sql import ascii_lower, check_same_name, check_table, literal, qualified, quote
+from connectors.sql.altering import still_to_do
 from connectors.sql.arrays import flat, to_json
 
 if TYPE_CHECKING:
@@ -94,21 +95,13 @@ def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings
 def alter(
     connection: DuckDBPyConnection, database: str, table: Table, alterations: Sequence[Alteration]
 ) -> None:
-    """Rename and drop columns that are there, in the open transaction."""
-    present = set(read_columns(connection, database, table))
+    """Rename and drop columns that are there, or the table, in the open transaction."""
     target = qualified(database, table.schema, table.name)
-    for each in alterations:
+    present = read_columns(connection, database, table)
+    for each in still_to_do(table, present, alterations, ascii_lower):
         if isinstance(each, DropTable):
-            connection.execute(f"DROP TABLE IF EXISTS {target}").fetchall()
-            continue
-        if each.name not in present:
-            continue
-        present.remove(each.name)
-        if isinstance(each, RenameColumn):
-            if each.to in present:
-                what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
-                raise ColumnRefused(what, column=each.to, where=table.full_name)
-            present.add(each.to)
+            sql = f"DROP TABLE {target}"
+        elif isinstance(each, RenameColumn):
             sql = f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
         else:
             sql = f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}"

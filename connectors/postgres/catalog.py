@@ -18,6 +18,7 @@ from connectors.postgres.settings import Settings
 from connectors.postgres.sql import Plan, TargetColumn
 from connectors.postgres.types import TEXT, holds
 from connectors.sql import METADATA, check_table, comma, literal, qualified, quote
+from connectors.sql.altering import still_to_do
 
 DDL_LOCK = 0x6364630001  # any number of our own
 COLUMNS = """
@@ -104,22 +105,13 @@ def evolve(connection: Connection, table: Table, settings: Settings) -> Plan:
 
 
 def alter(connection: Connection, table: Table, alterations: Sequence[Alteration]) -> None:
-    """Rename and drop columns that are there, in the open transaction."""
+    """Rename and drop columns that are there, or the table, in the open transaction."""
     target = read_target(connection, table)
-    present = set(target.columns) if target else set()
     name = qualified(table.schema, table.name)
-    for each in alterations:
+    for each in still_to_do(table, target.columns if target else (), alterations):
         if isinstance(each, DropTable):
-            connection.execute(f"drop table if exists {name}".encode())
-            continue
-        if each.name not in present:
-            continue
-        present.remove(each.name)
-        if isinstance(each, RenameColumn):
-            if each.to in present:
-                what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
-                raise ColumnRefused(what, column=each.to, where=table.full_name)
-            present.add(each.to)
+            statement = f"drop table {name}"
+        elif isinstance(each, RenameColumn):
             statement = f"alter table {name} rename column {quote(each.name)} to {quote(each.to)}"
         else:
             statement = f"alter table {name} drop column {quote(each.name)}"

@@ -20,6 +20,7 @@ from cdc.errors import ColumnRefused, TargetError
 from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
+from connectors.sql.altering import still_to_do
 from connectors.sql.tables import add_column, describe
 from connectors.sql.values import Unkeepable
 from connectors.sqlalchemy.family import Family, check_names
@@ -208,27 +209,19 @@ class Catalog:
         return f"ALTER TABLE {name} ALTER COLUMN {quoted} {kind}"
 
     def alter(self, connection: Connection, table: Table, alterations: Sequence[Alteration]) -> list[str]:
-        """Rename and drop columns that are there."""
-        present = set(self.present(connection, table))
+        """Rename and drop columns that are there, or the table."""
         described = self._described(table, key=False)
         target, quote = _name(connection, described), connection.dialect.identifier_preparer.quote
         statements = []
-        for each in alterations:
+        for each in still_to_do(table, self.present(connection, table), alterations, self.family.fold):
             if isinstance(each, DropTable):
-                statements += [self.drop(connection, table)] * bool(present)
-                continue
-            if each.name not in present:
-                continue
-            present.remove(each.name)
-            old = quote(each.name)
-            if isinstance(each, RenameColumn):
-                if self.family.fold(each.to) in map(self.family.fold, present):
-                    what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
-                    raise ColumnRefused(what, column=each.to, where=table.full_name)
-                present.add(each.to)
-                statements.append(f"ALTER TABLE {target} RENAME COLUMN {old} TO {quote(each.to)}")
+                statements.append(self.drop(connection, table))
+            elif isinstance(each, RenameColumn):
+                statements.append(
+                    f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
+                )
             else:
-                statements.append(f"ALTER TABLE {target} DROP COLUMN {old}")
+                statements.append(f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}")
         return statements
 
     def drop(self, connection: Connection, table: Table) -> str:

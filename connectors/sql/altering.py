@@ -1,0 +1,35 @@
+"""Which alterations of a table are still to be done, one after the other; each connector writes them in its SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from cdc.errors import ColumnRefused
+from cdc.merge import Alteration, DropTable, RenameColumn
+from cdc.schema import Table
+
+
+def still_to_do(
+    table: Table,
+    present: Collection[str],
+    alterations: Sequence[Alteration],
+    fold: Callable[[str], str] = str,
+) -> Iterator[Alteration]:
+    """Those that find what they alter: `present` are the target's columns, none if it has no such table.
+
+    `fold` makes names equal that the target takes for the same. Raises ColumnRefused for a name that another column has.
+    """
+    left = set(present)
+    for each in alterations:
+        if isinstance(each, DropTable):
+            if left:
+                yield each
+            left.clear()
+        elif each.name in left:
+            left.remove(each.name)
+            if isinstance(each, RenameColumn):
+                if fold(each.to) in map(fold, left):
+                    what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
+                    raise ColumnRefused(what, column=each.to, where=table.full_name)
+                left.add(each.to)
+            yield each
