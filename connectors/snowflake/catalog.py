@@ -6,7 +6,7 @@ Nothing here runs DDL: the warehouse does, when nothing is open (see `warehouse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from snowflake.connector.constants import FIELD_ID_TO_NAME
@@ -14,6 +14,7 @@ from snowflake.connector.constants import FIELD_ID_TO_NAME
 from cdc.errors import ColumnRefused, TargetError
 from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
+from connectors.snowflake.session import Session
 from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan, constant, literal
 from connectors.snowflake.types import INTEGERS, TEXTUAL, VARIANT, ColumnType, column_type, number
@@ -27,8 +28,6 @@ NAMED = {
     "TIMESTAMP_NTZ": "TIMESTAMP_NTZ(6)",
     "TIMESTAMP_TZ": "TIMESTAMP_TZ(6)",
 }
-Describe = Callable[[str], Sequence[Any] | None]
-"""The columns of a query as the cursor describes them; None: a table of it is not there."""
 
 
 class Present(NamedTuple):
@@ -37,15 +36,15 @@ class Present(NamedTuple):
 
 
 class Catalog:
-    """One database, asked by `describe`."""
+    """One database, asked in a session."""
 
-    def __init__(self, describe: Describe, settings: Settings) -> None:
-        self._describe = describe
+    def __init__(self, session: Session, settings: Settings) -> None:
+        self._session = session
         self._settings = settings
 
     def present(self, table: Table) -> dict[str, Present]:
         """The target's columns by name; empty: there is no such table."""
-        found = self._describe(f"SELECT * FROM {qualified(table.schema, table.name)} LIMIT 0")
+        found = self._session.describe(f"SELECT * FROM {qualified(table.schema, table.name)} LIMIT 0")
         return {each.name: Present(_named(each), each.is_nullable is not False) for each in found or ()}
 
     def plan(self, table: Table) -> Plan | None:
@@ -78,8 +77,12 @@ class Catalog:
             columns.append(f"{quote(column.name)} {kept.sql}{self._default(column, kept)}{not_null}")
         if table.key:  # not enforced, but planners and people read it
             columns.append(f"PRIMARY KEY ({comma(quote(table.columns[i].name) for i in table.key)})")
-        yield f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}"
+        yield from self.schema(table.schema)
         yield f"CREATE TABLE IF NOT EXISTS {qualified(table.schema, table.name)} ({comma(columns)})"
+
+    def schema(self, name: str) -> list[str]:
+        """To make a schema that is not there; if it is, the right to make one is not needed."""
+        return [] if self._session.has_schema(name) else [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}"]
 
     def _changes(self, table: Table, present: Mapping[str, Present]) -> Iterator[str]:
         target = qualified(table.schema, table.name)

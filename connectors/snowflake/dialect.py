@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.sql.compiler import GenericTypeCompiler
+from sqlalchemy.sql.compiler import GenericTypeCompiler, IdentifierPreparer
 
 
 class _Types(GenericTypeCompiler):
@@ -13,8 +13,16 @@ class _Types(GenericTypeCompiler):
         return "BINARY"
 
 
+class _Quoting(IdentifierPreparer):
+    def _requires_quotes(self, *_: str) -> bool:
+        """Always: unquoted names are in capitals there, and ours mean what they say."""
+        return True
+
+
 class SnowflakeDialect(DefaultDialect):
     """Parameters as the connector takes them."""
+
+    preparer = _Quoting
 
     name = "snowflake"
     default_paramstyle = "pyformat"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from cdc.schema import Table
 from cdc.wire.csv_rows import read_rows
 from connectors.snowflake.sql import DELETE, PATCH, REMOVE, UPSERT, Plan
 from connectors.sql.values import Unkeepable
+
+log = logging.getLogger(__name__)
 
 
 class Staged:
@@ -102,6 +105,19 @@ class Staged:
 
     def __len__(self) -> int:
         return len(self._ops)
+
+    def warn(self) -> None:
+        """Of values that became NULL."""
+        for index, count in self.nulled.items():
+            log.warning(
+                "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
+                *(
+                    self.plan.table.full_name,
+                    count,
+                    self.plan.table.columns[index].name,
+                    self.plan.columns[index].sql,
+                ),
+            )
 
     def write(self, path: Path) -> None:
         named: dict[str, pa.Array] = {

@@ -90,6 +90,10 @@ class Session:
                 return None
             raise
 
+    def has_schema(self, name: str) -> bool:
+        asked = "SELECT 1 FROM INFORMATION_SCHEMA.SCHEMATA WHERE SCHEMA_NAME = %(name)s"
+        return bool(self.run(asked, {"name": name}).fetchall())
+
     @contextmanager
     def uploaded(self, stage: str) -> Iterator[tuple[Path, str]]:
         """A file to be written and where it will be; `put` it in between. Here and there it is gone afterwards."""

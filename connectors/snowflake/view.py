@@ -26,7 +26,7 @@ class SnowflakeView:
 
     def __init__(self, session: Session, settings: Settings) -> None:
         self._session = session
-        self._catalog = Catalog(session.describe, settings)
+        self._catalog = Catalog(session, settings)
         self._where = f"{settings.account}/{settings.database}"
         self._known: dict[Table, Plan | None] = {}
         with session.explained(WHAT, self._where):

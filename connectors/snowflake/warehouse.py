@@ -54,7 +54,7 @@ class SnowflakeWarehouse:
         self._name = name
         self._where = f"{settings.account}/{settings.database}"
         self._session, self._beside = Session(settings), Session(settings)
-        self.catalog = Catalog(self._beside.describe, settings)
+        self.catalog = Catalog(self._beside, settings)
         schema = settings.metadata_schema
         self._marks = Marks(self._session.execute, schema=schema, where=self._where)
         self._stored = Marks(self._beside.execute, schema=schema, where=self._where)
@@ -63,12 +63,20 @@ class SnowflakeWarehouse:
         self._taken: list[Table] = []
         try:
             with self._session.explained(WHAT, self._where):
-                self._marks.create()
-                self._session.run(f"CREATE STAGE IF NOT EXISTS {qualified(schema, STAGE)}")
+                self._create(schema)
                 self._marks.read()
         except BaseException:
             self.close()
             raise
+
+    def _create(self, schema: str) -> None:
+        """Tables and stage of our own, unless they are there: who may not create anything is not to try."""
+        exists = self._session.describe(f"SELECT * FROM {qualified(schema, 'controls')} LIMIT 0") is not None
+        if not exists:  # the table of controls comes last
+            for statement in self.catalog.schema(schema):
+                self._session.run(statement)
+            self._session.run(f"CREATE STAGE IF NOT EXISTS {qualified(schema, STAGE)}")
+        self._marks.create(exists=exists)
 
     def state(self) -> Checkpoint:
         if not self._session.begun:
@@ -144,7 +152,7 @@ class SnowflakeWarehouse:
         run(plan.clear_stage)
         if merge.patches or merge.removals:
             run(plan.clear_aside)
-        self._warn(plan, staged)
+        staged.warn()
         return missing
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
@@ -158,20 +166,13 @@ class SnowflakeWarehouse:
                 *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
             )
 
-    def _warn(self, plan: Plan, staged: Staged) -> None:
-        for index, count in staged.nulled.items():
-            log.warning(
-                "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
-                *(plan.table.full_name, count, plan.table.columns[index].name, plan.columns[index].sql),
-            )
-
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._guarded(COMMIT, self._where):
             self._check(checkpoint)
             self._session.begin()
             # One commits at a time: keys are not enforced, so an insert of a partition's first mark would meet nobody.
             self._session.run(
-                f"UPDATE {qualified(self._settings.metadata_schema)}.format SET version = version"
+                f'UPDATE {qualified(self._settings.metadata_schema, "format")} SET "version" = "version"'
             )
             self._check(checkpoint)
             self._marks.write(checkpoint)

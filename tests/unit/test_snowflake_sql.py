@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cdc.schema import Column, LogicalType, Table
-from cdc.testing.targets import KEYED
+from cdc.testing.targets import KEYED, checkpoint
 from connectors.snowflake import Settings
 from connectors.snowflake.catalog import Catalog, Present
+from connectors.snowflake.dialect import SnowflakeDialect
+from connectors.snowflake.session import Session
 from connectors.snowflake.sql import Plan, literal
 from connectors.snowflake.types import column_type
+from connectors.sql.marks import Compiled, Marks
 from connectors.sql.values import Unkeepable
 
 SETTINGS = Settings(account="a", user="u", database="D", authenticator="external_browser")
@@ -95,7 +99,7 @@ def added(column: Column, **more: Any) -> list[str]:
         def present(self, table: Table) -> dict[str, Present]:
             return {c.name: Present(column_type(KEYED, c, SETTINGS).sql, True) for c in KEYED.columns}
 
-    return Described(lambda _: None, settings(**more)).evolve(
+    return Described(Session(SETTINGS), settings(**more)).evolve(
         replace(KEYED, columns=(*KEYED.columns, column))
     )
 
@@ -140,3 +144,20 @@ def test_documents_as_variant_lose_nothing() -> None:
             variant.stage(refused)
     array = kept("array", element=LogicalType("int4"), arrays="variant")
     assert array.stage(b"{1,NULL}") == "[1,null]"
+
+
+def test_the_tables_of_marks_are_named_as_everything_else() -> None:
+    """Unquoted names would be in capitals, in another schema than the stage and the staging tables."""
+    told = []
+
+    def execute(statement: Any, values: Any) -> Any:
+        told.append(Compiled(SnowflakeDialect())(statement, values)[0])
+        return SimpleNamespace(fetchall=list)
+
+    marks = Marks(execute, schema="_cdc")
+    marks.create()
+    marks.read()
+    marks.write(checkpoint(1, control=b""))
+    assert told[0] == 'CREATE SCHEMA IF NOT EXISTS "_cdc"'
+    assert len(told) == 10
+    assert all('"_cdc"."' in text for text in told[1:])
