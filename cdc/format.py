@@ -113,7 +113,8 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     event_form: Literal["debezium", "flat", "cloudevents"] = "debezium"
     """`flat`: the row alone, as by ExtractNewRecordState; `cloudevents`: as by CloudEventsConverter."""
     flat_add_fields: list[str] = msgspec.field(default_factory=lambda: ["op", "source.ts_ms"])
-    """Of the flat form: `op`, `ts_ms`, `source.lsn` …, added as `__op`, `__ts_ms`, `__source_lsn`."""
+    """Of the flat form: `op`, `ts_ms`, `source.lsn`, `transaction.id` …, added as `__op`, `__ts_ms`, `__source_lsn`; `op:what` as
+    `__what`."""
     flat_add_fields_prefix: str = "__"
     flat_delete_tombstone_handling_mode: Literal[
         "drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone"
@@ -146,7 +147,8 @@ class FormatSettings(Settings, kw_only=True, frozen=True):
     @property
     def skipped(self) -> frozenset[str]:
         """Letters of the operations that give no records."""
-        return frozenset(self.skipped_operations or ()) - {"none"}
+        flat = {"t"} if self.event_form == "flat" else set()
+        return frozenset(self.skipped_operations or ()) - {"none"} | flat
 
     @property
     def exact(self) -> bool:

@@ -143,6 +143,7 @@ class _Translator:
                 self.format["header_converter"] = known
             elif known == "cloudevents":
                 self.format["event_form"] = known
+                self._cloudevents()
         enable = [self._of_converter(side, "schemas.enable", "true") for side in ("key", "value")]
         self.format["schemas_enable"] = enable[1] == "true"
         if enable[0] != enable[1]:
@@ -155,6 +156,14 @@ class _Translator:
         self.format["decimal_format"] = decimals[1]
         if decimals[0] != decimals[1]:
             self.unmatched["key.converter.decimal.format"] = "one setting is for both: the value's is taken"
+
+    def _cloudevents(self) -> None:
+        """What CloudEventsConverter calls JsonConverter's settings; of its forms JSON in JSON is ours."""
+        for name in ("serializer.type", "data.serializer.type"):
+            if (given := self._take(f"value.converter.{name}", "json")) != "json":
+                self.unmatched[f"value.converter.{name}"] = f"{given!r}: records are JSON"
+        if enable := self._take("value.converter.json.schemas.enable"):
+            self._left["value.converter.schemas.enable"] = enable
 
     def _of_converter(self, side: str, option: str, default: str) -> str:
         name = f"{side}.converter.{option}"
@@ -171,8 +180,7 @@ class _Translator:
             self.format["flat_delete_tombstone_handling_mode"] = self._take(
                 f"transforms.{name}.delete.tombstone.handling.mode", "tombstone"
             )
-            if prefix := self._take(f"transforms.{name}.add.fields.prefix"):
-                self.format["flat_add_fields_prefix"] = prefix
+            self.format["flat_add_fields_prefix"] = self._take(f"transforms.{name}.add.fields.prefix", "__")
 
     def _format_option(self, name: str) -> None:
         """What is left is an option of [format] under the same name, machinery, or nothing that there is."""

@@ -63,7 +63,7 @@ class CloudEvents:
             b'"iodebeziumop":%b' % quote_str(op),
         ]
         attributes += [
-            b'"iodebezium%b":%b' % (key.lower().replace(b"_", b""), facts[key])
+            b'"iodebezium%b":%b' % (key.replace(b"_", b""), _as_text(facts[key]))
             for key in (each.encode() for each in (*ATTRIBUTES, *POSITIONS))
             if key in facts
         ]
@@ -89,4 +89,9 @@ def _transaction(block: bytes) -> list[tuple[bytes, bytes]]:
         (b"totalorder", b"total_order"),
         (b"datacollectionorder", b"data_collection_order"),
     )
-    return [(ours, facts.get(theirs, NULL)) for ours, theirs in keys]
+    return [(ours, _as_text(facts.get(theirs, NULL))) for ours, theirs in keys]
+
+
+def _as_text(fact: bytes) -> bytes:
+    """Attributes are strings; Debezium's are null where there is nothing."""
+    return fact if fact == NULL or fact[:1] == b'"' else b'"%b"' % fact

@@ -41,6 +41,7 @@ def record(case: Case, server: PostgresServer, worker: Worker, brokers: str, *, 
         converters = {}
         for side in ("key", "value"):
             converters |= {f"{side}.converter": JSON_CONVERTER, f"{side}.converter.schemas.enable": flag}
+        converters["value.converter.json.schemas.enable"] = flag  # CloudEventsConverter's name for it
         worker.add(case.prefix, {**source(database), **converters, **case.properties()})
         try:
             _until(lambda: _streams(database), worker)
