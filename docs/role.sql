@@ -6,4 +6,4 @@ create role :"role" login replication password :'password';
 grant usage on schema :"schema" to :"role";
 grant select on all tables in schema :"schema" to :"role";
 alter default privileges in schema :"schema" grant select on tables to :"role";  -- of tables that this superuser makes later
-create publication :"publication" for tables in schema :"schema";
+create publication :"publication" for tables in schema :"schema" with (publish_via_partition_root = true);

@@ -44,15 +44,22 @@ def drop(
         _ask(config, topics)
     from cdc.applier import drop_shadows
     from cdc.source.connect import Side
+    from cdc.source.publication import drop_publication, read_publication
     from cdc.source.slot import drop_slot
 
+    slot, publication = config.source.slot, config.source.publication
     side = Side(config.source)
     try:
-        found = side.run("cannot drop the slot", lambda connection: drop_slot(connection, config.source))
+        found = side.run("cannot drop the slot", lambda c: drop_slot(c, config.source, publication=False))
+        dropped = side.run("cannot drop the publication", lambda c: drop_publication(c, publication))
+        kept = side.run("cannot read the publication", lambda c: read_publication(c, publication))
     finally:
         side.close()
-    slot = config.source.slot
-    screen.out.print(f"dropped slot {slot} and its publication" if found else f"there was no slot {slot}")
+    screen.out.print(f"dropped slot {slot}" if found else f"there was no slot {slot}")
+    if dropped:
+        screen.out.print(f"dropped publication {publication}")
+    elif kept is not None:
+        screen.out.print(f"publication {publication} stays: cdc did not make it")
     forgotten = _drop_topics(config, topics)
     for name, each in config.warehouses.items():
         connector = registry.load(each.kind)

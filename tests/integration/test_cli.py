@@ -77,7 +77,8 @@ def test_from_init_to_drop(cli: Cli, database: Database) -> None:
     assert "public.item" in cli("status").out
     dropped = cli("drop", code=EXIT_USAGE)
     assert "--yes" in dropped.err
-    cli("drop", "--yes")
+    gone = cli("drop", "--yes").out
+    assert f"dropped slot {database.name}\ndropped publication {database.name}\n" in gone
     assert database.slots() == []
     assert database.query("select count(*) from pg_publication") == [(0,)]
     cli("drop", "--yes")
