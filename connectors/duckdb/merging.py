@@ -10,13 +10,15 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from cdc.errors import TargetError
-from cdc.fold import Key, Merge
+from cdc.fold import Key, Merge, row_count
 from cdc.merge import ALL
 from cdc.schema import Table
 from connectors.duckdb import rows
+from connectors.duckdb.prepared import SMALL, Statements, Threads
 from connectors.duckdb.rows import Columns, Current
 from connectors.duckdb.sql import Plan
 
@@ -28,6 +30,9 @@ class Merger:
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
+        self._statements = Statements(connection)
+        self._run = self._statements.run
+        self._threads = Threads(self._statements)
         self._empty: set[str] = set()  # targets known to have no rows
         self._views: dict[tuple[Any, ...], tuple[str, Current]] = {}
         self._shown: list[tuple[str, Current]] = []  # the views of the merge at work
@@ -39,6 +44,7 @@ class Merger:
 
     def forget(self) -> None:
         self._empty.clear()
+        self._statements.forget()
         self._views.clear()  # a view that was registered in the transaction is gone with it
 
     def shown(self) -> list[tuple[str, list[str]]]:
@@ -60,6 +66,7 @@ class Merger:
 
     def apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
         """Returns the keys of partial rows of which the target has no other half."""
+        self._threads.suit(row_count([merge]))
         if merge.truncate:
             self._run(plan.truncate)
             self._empty.add(plan.target)
@@ -95,7 +102,7 @@ class Merger:
         keep_extras = bool(plan.extras) and not fresh
         replaced = [whole] if whole is not None and not keep_extras else []
         if (merge.deletes or replaced) and not fresh:
-            self._run(plan.delete(self._show(rows.keys(plan, merge.deletes, replaced))))
+            self._delete(plan, rows.keys(plan, merge.deletes, replaced))
         if staged:
             self._replace_by_staged(plan)
         if whole is not None and keep_extras:
@@ -107,6 +114,17 @@ class Merger:
         elif whole is not None:
             self._insert(plan, whole)
         return missing
+
+    def _delete(self, plan: Plan, keys: Columns) -> None:
+        count = len(keys.arrays[0])
+        if count > SMALL:
+            self._run(plan.delete(self._show(keys)))
+            return
+        table = self._statements.keys(plan)
+        number = table.number(count)
+        keys.add("m", pa.repeat(pa.scalar(number, pa.int32()), count))
+        self._statements.run_often(plan.put_keys(table.name, self._show(keys)))
+        self._run(plan.delete_put(table.name, number))
 
     def _stage_partial(self, plan: Plan, merge: Merge) -> tuple[Sequence[Key], int]:
         """Complete partial rows from the target, before anything is changed; says how many could be."""
@@ -128,7 +146,7 @@ class Merger:
     def _insert(self, plan: Plan, whole: Columns) -> None:
         view = self._show(whole)
         self._warn_of_nulls(plan, whole, view)
-        self._run(plan.insert(view))
+        self._statements.run_often(plan.insert(view))
         self._empty.discard(plan.target)
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
@@ -173,9 +191,6 @@ class Merger:
         current.rows = table
         self._shown.append((name, current))
         return f"temp.main.{name}"
-
-    def _run(self, sql: str) -> list[Any]:
-        return self._connection.execute(sql).fetchall()
 
 
 def _whole(plan: Plan, merge: Merge) -> Columns | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,8 @@ from connectors.duckdb.settings import Settings
 from connectors.sql import comma, literal
 
 T = TypeVar("T")
+STEP, OF_A_TABLE = 128, 512 << 10  # tables; bytes, a block of versions and some for what is new
+SIZE = re.compile(r"(\d+(\.\d+)?) ?(\w+)")
 WHAT = "the DuckDB file cannot be opened"
 
 
@@ -91,6 +94,21 @@ def _read_copy_files(settings: Settings) -> list[str]:
         return []
     beside = settings.read_copy + TEMPORARY
     return [beside + end for end in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
+
+
+def make_room(connection: duckdb.DuckDBPyConnection, settings: Settings, tables: int) -> None:
+    """Let DuckDB's buffers have what so many tables take: versions of rows, in a block for each, are never put on disk."""
+    if tables > STEP and tables % STEP == 0:
+        connection.execute(f"SET memory_limit = '{size(settings.memory_limit) + tables * OF_A_TABLE}B'")
+
+
+def size(text: str) -> int:
+    """The bytes of a `Size`."""
+    found = SIZE.fullmatch(text)
+    assert found is not None, text  # the setting's pattern has let it in
+    number, unit = found[1], found[3]
+    power = " KMGT".index(unit[0]) if unit[0] in "KMGT" else 0
+    return int(float(number) * (1024 if "i" in unit else 1000) ** power)
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

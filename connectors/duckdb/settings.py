@@ -22,7 +22,8 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     token: str = ""
     """MotherDuck's access token, for `path = "md:NAME"`."""
     memory_limit: Size = "256MB"
-    """What DuckDB's buffers may take; beyond it, it writes to `<path>.tmp`. Wide tables may need more."""
+    """What DuckDB's buffers may take; beyond it, it writes to `<path>.tmp`. Wide tables may need more, and so may one of more
+    than ten million rows that are changed all over. For more than 128 tables, half a megabyte each is added."""
     threads: Count = 2
     checkpoint_threshold: Size = "256MB"
     """The size of DuckDB's WAL at which a commit moves it into the file, which takes seconds."""

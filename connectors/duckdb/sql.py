@@ -118,6 +118,20 @@ class Plan:
         keys = comma(f"{self.load(i)} AS k{i}" for i in self.table.key)
         return f"DELETE FROM {self.target} AS t USING (SELECT {keys} FROM {view} AS b) AS s WHERE {self._on('s.k')}"
 
+    @cached_property
+    def key_types(self) -> str:
+        """The columns of a table of keys."""
+        return comma(f"k{i} {self.columns[i].sql}" for i in self.table.key)
+
+    def put_keys(self, keys: str, view: str) -> str:
+        """Put a view's keys, with their number `m`, into a table of keys."""
+        loaded = comma(self.load(i) for i in self.table.key)
+        return f"INSERT INTO {keys} SELECT m, {loaded} FROM {view} AS b"
+
+    def delete_put(self, keys: str, number: int) -> str:
+        """Delete the rows with the keys that have this number in a table of keys."""
+        return f"DELETE FROM {self.target} AS t USING {keys} AS s WHERE s.m = {number} AND {self._on('s.k')}"
+
     def insert(self, view: str) -> str:
         """Insert all rows of a view."""
         values = comma(self.load(i) for i in range(len(self.columns)))

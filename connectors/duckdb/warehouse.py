@@ -27,6 +27,7 @@ from connectors.duckdb import catalog, failures
 from connectors.duckdb.asking import Queries
 from connectors.duckdb.marks import Marks
 from connectors.duckdb.merging import Merger
+from connectors.duckdb.opening import make_room
 from connectors.duckdb.read_copy import ReadCopy
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan
@@ -67,6 +68,7 @@ class DuckDBWarehouse:
             plan = catalog.evolve(self._connection, self.database, table, self._settings)
             self._merger.look(plan)
             self._plans[table.full_name] = plan
+            make_room(self._connection, self._settings, len(self._plans))
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
