@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdc.embedded import EmbeddedPostgres
-from tests.bench import into_postgres, kafka, orders
+from tests.bench import apply, into_postgres, kafka, orders, tables
 
 CONFIG = """
 [source]
@@ -176,18 +176,21 @@ def main() -> None:
     measures: dict[str, Callable[[Bench], Figures]] = {
         "stream": Bench.stream, "snapshot": Bench.snapshot, "copying": Bench.copying,
         "transaction": Bench.transaction, "start": Bench.start,
-        "postgres": into_postgres.stream, "tables": into_postgres.tables,
-        "kafka": kafka.to_kafka, "sink": kafka.from_kafka,
+        "postgres": into_postgres.stream, "tables": tables.tables,
+        "kafka": kafka.to_kafka, "sink": kafka.from_kafka, "apply": apply.into_warehouses,
     }  # fmt: skip
     parser.add_argument(
-        "measure", nargs="*", choices=[*measures, []], help="default: all but kafka and sink, which want Java"
+        "measure",
+        nargs="*",
+        choices=[*measures, []],
+        help="default: all but kafka, sink and apply, which want Java",
     )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     given = parser.parse_args()
     console, results = Console(), {}
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(settings=SETTINGS) as server:
         bench = Bench(Path(folder), server, given.scale)
-        for name in given.measure or [each for each in measures if each not in ("kafka", "sink")]:
+        for name in given.measure or [each for each in measures if each not in ("kafka", "sink", "apply")]:
             results[name] = measures[name](bench)
             table = Table(title=f"{name}: {measures[name].__doc__}", title_justify="left", show_header=False)
             for label, value in results[name].items():

@@ -25,19 +25,19 @@ def to_kafka(bench: Bench) -> dict[str, float]:
         warm = int(100_000 * bench.scale)
         orders.change(stage.connection, warm)
         with stage.connector("warm", LIKE_OURS):
-            stage.await_records("warm", _records(warm))
+            stage.await_records("warm", records(warm))
         stage.forget("debezium", "ours")
         changed = int(500_000 * bench.scale)
         orders.change(stage.connection, changed, first=warm)
         with stage.connector("debezium", LIKE_OURS):
-            theirs = stage.await_records("debezium", _records(changed), stage.connect.pid)
+            theirs = stage.await_records("debezium", records(changed), stage.connect.pid)
             their_rss = peak_of(stage.connect.pid)
         config = stage.config("ours", "", 'kind = "duckdb"\npath = "unused.duckdb"')
         with stage.cdc("read", config) as process:
-            ours = stage.await_records("ours", _records(changed), process.pid)
+            ours = stage.await_records("ours", records(changed), process.pid)
             rss = peak_of(process.pid)
     return {
-        "records": _records(changed),
+        "records": records(changed),
         "Debezium records/s": theirs.rate, "cdc records/s": ours.rate, "ratio (goal 2)": ours.rate / theirs.rate,
         "Debezium CPU s": theirs.cpu, "cdc CPU s": ours.cpu, "CPU ratio (goal 0.25)": ours.cpu / theirs.cpu,
         "Debezium RSS MB": their_rss, "cdc RSS MB": rss, "RSS ratio (goal 0.1)": rss / their_rss,
@@ -54,7 +54,7 @@ def from_kafka(bench: Bench) -> dict[str, float]:
         forms = {"plain": "", "schemas": WITH_SCHEMAS}
         for prefix, form in forms.items():
             with stage.cdc("read", stage.config(prefix, form, 'kind = "duckdb"\npath = "unused.duckdb"')):
-                stage.await_records(prefix, _records(changed))
+                stage.await_records(prefix, records(changed))
         rates = {}
         for kind in ("duckdb", "postgres"):
             path = bench.folder / "target.duckdb"
@@ -65,12 +65,12 @@ def from_kafka(bench: Bench) -> dict[str, float]:
         with stage.sink("schemas"):
             peer = stage.await_applied("connect-sink", "schemas").rate
     return {
-        "records": _records(changed), "JDBC sink records/s": peer,
+        "records": records(changed), "JDBC sink records/s": peer,
         "cdc to DuckDB records/s": rates["duckdb"], "ratio (goal 8)": rates["duckdb"] / peer,
         "cdc to PostgreSQL records/s": rates["postgres"], "ratio, PostgreSQL (goal 4)": rates["postgres"] / peer,
     }  # fmt: skip
 
 
-def _records(rows: int) -> int:
+def records(rows: int) -> int:
     """A delete has a tombstone."""
     return rows + rows // 2 + 2 * (rows // 10)
