@@ -20,6 +20,7 @@ from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 from cdc.schema import Table
 
+SMALL_COPIES = 1 << 20  # bytes of chunks that may be one batch, unless one is larger
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
 ROWS_OF_A_TABLE = (
     100  # worth the statements that a table takes: where many are changed a batch may be twice as large
@@ -62,6 +63,7 @@ class MemoryPublisher:
         self._controls: dict[str, bytes] = {}
         self._rows = self._size = self._commit_us = 0
         self._opened = 0.0
+        self._copies = False
 
     def publish(self, event: Event) -> None:
         if isinstance(event, Change):
@@ -75,6 +77,8 @@ class MemoryPublisher:
             self._events.append(event)
             self._committed(event)
         elif isinstance(event, Begin):
+            if self._copies:
+                self._hand_over(complete=True)
             if not self._events:
                 self._opened = self._clock()
             self._events.append(event)
@@ -101,13 +105,17 @@ class MemoryPublisher:
             self._hand_over(complete=True)
 
     def _publish_chunk(self, chunk: Chunk) -> None:
-        """A chunk is a batch of its own: it is applied in bulk, not folded with changes."""
-        if self._events or self._controls:
+        """A chunk is a batch of its own: applied in bulk, not folded with changes. Small ones share one: a commit costs more."""
+        size = len(chunk.csv)
+        if (self._events or self._controls) and (not self._copies or self._size + size > SMALL_COPIES):
             self._hand_over(complete=True)
+        self._copies = True
         self._events.append(chunk)
         self._controls[chunk.control.key] = chunk.control.value
-        self._rows, self._size = chunk.rows, len(chunk.csv)
-        self._hand_over(complete=True)
+        self._rows += chunk.rows
+        self._size += size
+        if not chunk.more or self._size > SMALL_COPIES:
+            self._hand_over(complete=True)
 
     def _hand_over(self, *, complete: bool) -> None:
         """Give the batch so far to every subscriber, waiting for room."""

@@ -66,7 +66,7 @@ class Copying:
             self._rows = min(max(fitting, FEW_ROWS), GROWTH * self._rows, self._settings.chunk_rows)
 
     def events(
-        self, chunk: Chunk, pieces: Iterator[Piece], position: Position, *, final: bool
+        self, chunk: Chunk, pieces: Iterator[Piece], position: Position, *, final: bool, more: bool = False
     ) -> Iterator[ChunkEvent]:
         """What is to be published for a chunk's pieces; moves the progress with the last one."""
         table, progress = chunk.table, self.progress
@@ -92,7 +92,7 @@ class Copying:
             yield ChunkEvent(
                 table, csv, rows, position, control,
                 first=first, last=last and done, final=final and last and done, fresh=self.fresh,
-                shadow=progress.shadow,
+                shadow=progress.shadow, more=more and last and done,
             )  # fmt: skip
             first = False
 

@@ -55,6 +55,11 @@ class Flight:
         """The chunk that was begun first; it may be known by now."""
         return self._chunks[0] if self._chunks else None
 
+    @property
+    def has_more(self) -> bool:
+        """Are there chunks behind the first?"""
+        return len(self._chunks) > 1
+
     def landed(self) -> None:
         """The first has been taken."""
         self._chunks.popleft()

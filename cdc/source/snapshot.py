@@ -71,7 +71,7 @@ class SnapshotJob:
         self._flight = Flight(capture, settings, stopping, clock)
         self._rest_until = 0.0
         self._unseen_since: float | None = None
-        self._halted = False
+        self._halted = self._waits = False
         self._todo: dict[TableName, Copying] = {}
         self._unbegun = {str(name) for name in left_out}
         self._known = dict(known)
@@ -136,7 +136,10 @@ class SnapshotJob:
             self._rest_until = max(now, started + rows / self._settings.max_rows_per_second)
         if not self._todo:
             self._flight.rest()
-        if rows:
+        if self._waits:  # for another that did not come
+            self._waits = False
+            reader.flush()
+        elif rows:
             reader.copied()
         return False
 
@@ -178,11 +181,13 @@ class SnapshotJob:
         try:
             if chunk.table is not None:
                 self._tell_start(copying, chunk)
-                final = len(self._todo) == 1
-                for event in copying.events(chunk, self._flight.pieces(chunk), reader.position, final=final):
+                final, more = len(self._todo) == 1, self._flight.has_more
+                pieces = self._flight.pieces(chunk)
+                for event in copying.events(chunk, pieces, reader.position, final=final, more=more):
                     self._unbegun.discard(name)
                     reader.publisher.publish(event)
                     self._observer.copy_moved(name, copying.progress.rows)
+                    self._waits = event.more
             elif chunk.error is not None:
                 raise chunk.error
         except CdcError as error:
