@@ -154,6 +154,7 @@ class Book(CopyObserver, Notes):
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "copy_started")
+            self._until.pop(table, None)
             status.rows_estimated = estimate
             status.reason = status.mend = ""
 
@@ -170,12 +171,14 @@ class Book(CopyObserver, Notes):
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "resync")
+            self._until.pop(table, None)  # what it was to catch up with is no matter now
             status.reason = status.mend = ""
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
             status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
             status.state = advance(status.state, "refused")
+            self._until.pop(table, None)
             status.reason = reason
             status.mend = mend
         self.note("parked", reason, table=table)

@@ -23,7 +23,7 @@ from cdc.schema import Table
 SMALL_COPIES = 1 << 20  # bytes of chunks that may be one batch, unless one is larger
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
 ROWS_OF_A_TABLE = (
-    100  # worth the statements that a table takes: where many are changed a batch may be twice as large
+    100  # worth the statements that a table takes: where many change, a batch may be twice as large
 )
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
@@ -94,14 +94,9 @@ class MemoryPublisher:
         self._commit_us = commit.begin.commit_us
         spread = ROWS_OF_A_TABLE * (len(self._tables) - 1)
         enough = min(max(self._batch_rows, spread), 2 * self._batch_rows)
-        if (
-            self._rows >= enough
-            or self._size >= self._batch_bytes
-            or (
-                self._clock() - self._opened >= self._max_delay
-                and not all(subscriber.waiting for subscriber in self._subscribers)
-            )
-        ):
+        is_old = self._clock() - self._opened >= self._max_delay
+        is_late = is_old and not all(subscriber.waiting for subscriber in self._subscribers)
+        if self._rows >= enough or self._size >= self._batch_bytes or is_late:
             self._hand_over(complete=True)
 
     def _publish_chunk(self, chunk: Chunk) -> None:

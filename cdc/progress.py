@@ -18,10 +18,11 @@ CONTROL_PREFIX = "snapshot:"
 class Progress(msgspec.Struct, kw_only=True):
     """One table's copy: the value of the control record `snapshot:<schema>.<table>`.
 
-    `after`: text of the last key copied. `until`: what was copied may show transactions ahead of the stream, which commit
-    below this LSN. For a table without key, `shown` says which of them: those that this snapshot shows. `oid` is the table's:
-    one that was made anew under the name is another (0: not known). `leaf` is the partition that `after` belongs to, by oid:
-    partitions are copied in that order. `where` is the condition of a copy that was asked for with one.
+    `after`: text of the last key copied, `key`: the names of its columns. `until`: what was copied may show transactions
+    ahead of the stream, which commit below this LSN. For a table without key, `shown` says which of them: those that this
+    snapshot shows. `oid` is the table's: one that was made anew under the name is another (0: not known). `leaf` is the
+    partition that `after` belongs to, by oid: partitions are copied in that order. `where` is the condition of a copy that was
+    asked for with one.
 
     `shadow`: the rows are gathered beside the table, which keeps its own until the last of them is there.
     """
@@ -35,6 +36,7 @@ class Progress(msgspec.Struct, kw_only=True):
     leaf: int = 0
     where: str = ""
     shadow: bool = False
+    key: list[str] = []
 
     @property
     def begun(self) -> bool:

@@ -170,13 +170,13 @@ class Reading:
     def _watch(self, reader: Reader, snapshot: SnapshotJob, controls: Mapping[str, bytes]) -> ShapeWatch:
         """The job that has tables copied anew whose rows have changed unseen."""
 
-        def copy(name: TableName, reason: str) -> None:
+        def copy(name: TableName, reason: str, beside: bool) -> None:
             again = self._config.snapshot.mode != "no_data" and self._config.snapshot.rewritten == "copy"
             said = f"{reason}: {'it is copied anew' if again else 'the target keeps its rows as they are'}"
             log.warning("table_changed", table=str(name), why=said)
             self._book.note("schema_change", said, table=str(name))
             if again:
-                progress = anew(snapshot.progress(name))
+                progress = anew(snapshot.progress(name)) if beside else Progress()
                 reader.publisher.publish(encode_progress(str(name), progress))
                 self._book.copied_again(str(name))
                 snapshot.add(name, progress)

@@ -20,7 +20,7 @@ class Made(msgspec.Struct, kw_only=True):
     """How a table was made: the value of the control record `shape:<schema>.<table>`.
 
     `files` names the files of its rows, which a rewrite replaces; `columns` gives their attribute numbers, `versions` changes
-    with any of the catalog's rows about them. `keyed`: rows are merged by a key.
+    with any of the catalog's rows about them. `keyed`: rows are merged by a key. `types` names their types.
     """
 
     oid: int
@@ -28,6 +28,14 @@ class Made(msgspec.Struct, kw_only=True):
     versions: str
     columns: dict[str, int]
     keyed: bool
+    types: dict[str, str] = {}
+
+    def fits(self, before: Made) -> bool:
+        """Can rows of the table as it is now replace those of `before`? Else the target's columns have to change first."""
+        same = all(
+            before.types.get(name) == kind for name, kind in self.types.items() if name in before.columns
+        )
+        return same and self.keyed == before.keyed
 
 
 def decode_made(controls: Mapping[str, bytes], table: str) -> Made | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -41,10 +41,16 @@ BEGIN = sql.SQL(
 
 
 class Place(NamedTuple):
-    """Where a chunk begins: behind the key `after` of a partition (0: the table is none, or nothing was read yet)."""
+    """Where a chunk begins: behind the key `after`, of columns `key`, of a partition (0: the table is none, or nothing was
+    read yet)."""
 
     leaf: int = 0
     after: list[str] | None = None
+    key: Sequence[str] = ()
+
+    def is_of(self, key: Sequence[str]) -> bool:
+        """Can a table with this key be read from here?"""
+        return self.after is None or (len(self.after) == len(key) and list(self.key or key) == list(key))
 
 
 class Wanted(NamedTuple):
@@ -129,7 +135,8 @@ class Chunk:
                 return
             self.shown = shown
             table = capture.catalog(connection).table(*name)
-            self.anew = not progress.is_of(table.oid)
+            key = [table.column_names[index] for index in table.key]
+            self.anew = not (progress.is_of(table.oid) and self._place.is_of(key))
             place = Place() if self.anew else self._place
             part, leaf = self._part(connection, table, place)
             after = place.after
@@ -139,7 +146,7 @@ class Chunk:
             self.until = read_position(connection)
             following = None
             if bound is not None:
-                following = Place(leaf, bound)
+                following = Place(leaf, bound, key)
             elif leaf and (later := _leaf(connection, table, leaf + 1)):
                 following = Place(later[0])
             with self._changed:

@@ -46,7 +46,7 @@ class Copying:
     def begin(self, standing: Standing) -> Chunk:
         """The next chunk, to be read."""
         progress, last = self.progress, self._last
-        place = Place(progress.leaf, progress.after) if last is None else last.next
+        place = Place(progress.leaf, progress.after, progress.key) if last is None else last.next
         assert place is not None
         full_name = str(self.name)
         statement = self._settings.statements.get(full_name, "")
@@ -87,7 +87,8 @@ class Copying:
             if last:
                 progress.done = done
                 progress.shown = "" if table.key else str(chunk.shown)
-                progress.leaf, progress.after = chunk.next or (0, None)
+                progress.leaf, progress.after, key = chunk.next or Place()
+                progress.key = list(key)
                 control = encode_progress(table.full_name, progress)
             yield ChunkEvent(
                 table, csv, rows, position, control,

@@ -27,6 +27,7 @@ MADE = """
                      from pg_partition_tree(c.oid) t where t.isleaf), pg_relation_filenode(c.oid)::text, ''),
            md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.xmin), ',' order by a.attnum)),
            jsonb_object_agg(a.attname, a.attnum)::text,
+           jsonb_object_agg(a.attname, concat_ws(' ', a.atttypid, a.atttypmod))::text,
            exists (select from pg_index i where i.indrelid = c.oid
                    and (i.indisprimary and i.indimmediate or i.indisreplident and c.relreplident = 'i'))
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -43,9 +44,10 @@ def read_made(connection: Connection, tables: Mapping[TableName, int]) -> dict[T
             files=files,
             versions=versions,
             columns=msgspec.json.decode(columns, type=dict[str, int]),
+            types=msgspec.json.decode(types, type=dict[str, str]),
             keyed=keyed,
         )
-        for oid, files, versions, columns, keyed in rows
+        for oid, files, versions, columns, types, keyed in rows
     }
 
 
@@ -59,7 +61,8 @@ class Looking(Protocol):
 
 
 class ShapeWatch:
-    """A `cdc.reader.Job` that stays. `copy` is told of a table to be copied anew and why, in the reader's thread.
+    """A `cdc.reader.Job` that stays. `copy` is told of a table to be copied anew, why, and whether rows may be gathered
+    beside it, in the reader's thread.
 
     A copy shows the table as it is now. So it begins when the stream has passed the place where that was seen: older shapes
     have then gone by. Until then nothing of it is recorded, so that the next run would see it as well.
@@ -69,7 +72,7 @@ class ShapeWatch:
         self,
         capture: Looking,
         controls: Mapping[str, bytes],
-        copy: Callable[[TableName, str], None],
+        copy: Callable[[TableName, str, bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._capture = capture
@@ -80,6 +83,7 @@ class ShapeWatch:
         self._asked = True
         self._strange: dict[TableName, str] = {}
         self._waiting: dict[TableName, tuple[str, Made, Lsn]] = {}
+        self._unlike: set[TableName] = set()
 
     def described(self, table: Table) -> None:
         """The stream has told of a shape."""
@@ -100,6 +104,8 @@ class ShapeWatch:
             reason = reason_to_copy(known, now) or self._strange.pop(name, "")
             if reason:
                 found[name] = (reason, now)
+                if known is None or not now.fits(known):
+                    self._unlike.add(name)
             elif known != now and name not in self._waiting:
                 publisher.publish(encode_made(str(name), now))
             self._known[name] = now
@@ -121,7 +127,8 @@ class ShapeWatch:
             if reader.received >= lsn:
                 del self._waiting[name]
                 reader.publisher.publish(encode_made(str(name), now))
-                self._copy(name, reason)
+                self._copy(name, reason, name not in self._unlike)
+                self._unlike.discard(name)
         if self._is_time():
             self.look(reader.publisher)
         return False
