@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -36,12 +37,16 @@ def watch(running: Watched) -> None:
 
 
 def _watch_bars(running: Watched) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), _Rows(), _Rate(), _Left())
-    with Progress(*columns, console=screen.err, refresh_per_second=8) as progress:
+    with Progress(*columns(), console=screen.err, refresh_per_second=8) as progress:
         bars = Bars(progress)
         while not running.wait(IDLE_LOOK_SECONDS if bars.idle else LOOK_SECONDS):
             bars.update(running.status().tables)
         bars.update(running.status().tables)
+
+
+def columns() -> Sequence[ProgressColumn]:
+    """What a bar shows of its table."""
+    return (TextColumn("{task.description}"), BarColumn(), _Rows(), _Rate(), _Left())
 
 
 class Bars:
@@ -70,12 +75,12 @@ class Bars:
                 self._finish(table)
 
     def _advance(self, table: TableStatus) -> None:
-        bar = self._waiting[table.name]
+        bar, rows = self._waiting[table.name], table.rows_copied
+        total = max(table.rows_estimated or 0, rows) or None
         if bar is None:
-            bar = self._progress.add_task(table.name, already=table.rows_copied)
+            bar = self._progress.add_task(table.name, total=total, completed=rows, already=rows)
             self._waiting[table.name] = bar
-        total = max(table.rows_estimated or 0, table.rows_copied) or None
-        self._progress.update(bar, completed=table.rows_copied, total=total)
+        self._progress.update(bar, completed=rows, total=total)
 
     def _finish(self, table: TableStatus) -> None:
         """The estimate is forgotten, the number stays."""
@@ -107,6 +112,7 @@ class _Left(ProgressColumn):
 
 def _watch_lines(running: Watched) -> None:
     told: dict[str, str] = {}
+    before: dict[str, int] = {}
     due = time.monotonic() + LOG_SECONDS
     while not running.wait(IDLE_LOOK_SECONDS):
         tables = running.status().tables
@@ -115,10 +121,21 @@ def _watch_lines(running: Watched) -> None:
             due += LOG_SECONDS
             for table in tables:
                 if table.state == "copying":
-                    log.info(
-                        "table.copying", table=table.name, rows=table.rows_copied, of=table.rows_estimated
-                    )
+                    log.info("table.copying", table=table.name, **pace(table, before.get(table.name)))
+            before = {table.name: table.rows_copied for table in tables}
     _tell_changes(running.status().tables, told)
+
+
+def pace(table: TableStatus, before: int | None) -> dict[str, int]:
+    """How far a copy is; and how fast and when it will be done, where it is known how far it was at the line `before`."""
+    rows, of = table.rows_copied, table.rows_estimated
+    told = {"rows": rows} if of is None else {"rows": rows, "of": of}
+    if before is not None and rows > before:
+        rate = (rows - before) / LOG_SECONDS
+        told["rows_per_second"] = round(rate)
+        if of is not None and of > rows:
+            told["seconds_left"] = round((of - rows) / rate)
+    return told
 
 
 def _tell_changes(tables: list[TableStatus], told: dict[str, str]) -> None:

@@ -38,6 +38,7 @@ listen = ""
 level = "warning"
 """
 Figures = dict[str, float]
+JAVA = ("kafka", "sink", "copied", "apply")
 SETTINGS = {
     "max_wal_size": "16GB",
     "checkpoint_timeout": "1h",
@@ -177,20 +178,20 @@ def main() -> None:
         "stream": Bench.stream, "snapshot": Bench.snapshot, "copying": Bench.copying,
         "transaction": Bench.transaction, "start": Bench.start,
         "postgres": into_postgres.stream, "tables": tables.tables,
-        "kafka": kafka.to_kafka, "sink": kafka.from_kafka, "apply": apply.into_warehouses,
+        "kafka": kafka.to_kafka, "sink": kafka.from_kafka, "copied": kafka.copied, "apply": apply.into_warehouses,
     }  # fmt: skip
     parser.add_argument(
         "measure",
         nargs="*",
         choices=[*measures, []],
-        help="default: all but kafka, sink and apply, which want Java",
+        help="default: all but kafka, sink, copied and apply, which want Java",
     )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     given = parser.parse_args()
     console, results = Console(), {}
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(settings=SETTINGS) as server:
         bench = Bench(Path(folder), server, given.scale)
-        for name in given.measure or [each for each in measures if each not in ("kafka", "sink", "apply")]:
+        for name in given.measure or [each for each in measures if each not in JAVA]:
             results[name] = measures[name](bench)
             table = Table(title=f"{name}: {measures[name].__doc__}", title_justify="left", show_header=False)
             for label, value in results[name].items():

@@ -37,7 +37,7 @@ CONFIG = """
 dsn = "{dsn}"
 slot = "{name}"
 [snapshot]
-mode = "no_data"
+mode = "{mode}"
 [transport]
 kind = "kafka"
 bootstrap_servers = "{brokers}"
@@ -113,11 +113,11 @@ class Stage:
         self.connection.execute(f"create database {name}".encode())
         return self._bench.server.dsn(name)
 
-    def config(self, prefix: str, form: str, warehouse: str, group: str = "") -> Path:
+    def config(self, prefix: str, form: str, warehouse: str, group: str = "", mode: str = "no_data") -> Path:
         path = self._bench.folder / f"{prefix}{group}.toml"
         dsn, brokers = self._bench.server.dsn(self._name), self._broker.address.plain
         text = CONFIG.format(
-            dsn=dsn, name=prefix, brokers=brokers, prefix=prefix, form=form, warehouse=warehouse
+            dsn=dsn, name=prefix, brokers=brokers, prefix=prefix, form=form, warehouse=warehouse, mode=mode
         )
         path.write_text(text.replace("[format]", f'group = "{group}"\n[format]'))
         return path
