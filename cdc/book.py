@@ -25,7 +25,7 @@ from cdc.notes import Notes
 from cdc.pen import Pen, Received
 from cdc.source.copy_observer import CopyObserver
 from cdc.status import SourceStatus, Status, TableStatus
-from cdc.tables import advance
+from cdc.tables import TableEvent, advance
 
 log = structlog.get_logger()
 
@@ -152,9 +152,7 @@ class Book(CopyObserver, Notes):
 
     def copy_started(self, table: str, estimate: int | None) -> None:
         with self._lock:
-            status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
-            status.state = advance(status.state, "copy_started")
-            self._until.pop(table, None)
+            status = self._turned(table, "copy_started")
             status.rows_estimated = estimate
             status.reason = status.mend = ""
 
@@ -169,16 +167,19 @@ class Book(CopyObserver, Notes):
     def copied_again(self, table: str) -> None:
         """A table is to be copied anew."""
         with self._lock:
-            status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
-            status.state = advance(status.state, "resync")
-            self._until.pop(table, None)  # what it was to catch up with is no matter now
+            status = self._turned(table, "resync")
             status.reason = status.mend = ""
+
+    def _turned(self, table: str, event: TableEvent) -> TableStatus:
+        """Something else begins with a table: what it was to catch up with is no matter now."""
+        status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
+        status.state = advance(status.state, event)
+        self._until.pop(table, None)
+        return status
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
-            status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
-            status.state = advance(status.state, "refused")
-            self._until.pop(table, None)
+            status = self._turned(table, "refused")
             status.reason = reason
             status.mend = mend
         self.note("parked", reason, table=table)
