@@ -152,9 +152,7 @@ class Book(CopyObserver, Notes):
 
     def copy_started(self, table: str, estimate: int | None) -> None:
         with self._lock:
-            status = self._turned(table, "copy_started")
-            status.rows_estimated = estimate
-            status.reason = status.mend = ""
+            self._turned(table, "copy_started").rows_estimated = estimate
 
     def copy_moved(self, table: str, rows: int) -> None:
         self._tables[table].rows_copied = rows
@@ -167,21 +165,19 @@ class Book(CopyObserver, Notes):
     def copied_again(self, table: str) -> None:
         """A table is to be copied anew."""
         with self._lock:
-            status = self._turned(table, "resync")
-            status.reason = status.mend = ""
+            self._turned(table, "resync")
 
-    def _turned(self, table: str, event: TableEvent) -> TableStatus:
+    def _turned(self, table: str, event: TableEvent, reason: str = "", mend: str = "") -> TableStatus:
         """Something else begins with a table: what it was to catch up with is no matter now."""
         status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
         status.state = advance(status.state, event)
+        status.reason, status.mend = reason, mend
         self._until.pop(table, None)
         return status
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
         with self._lock:
-            status = self._turned(table, "refused")
-            status.reason = reason
-            status.mend = mend
+            self._turned(table, "refused", reason, mend)
         self.note("parked", reason, table=table)
 
     # warehouses

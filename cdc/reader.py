@@ -130,9 +130,9 @@ class Reader:
         self._dirty = False
         self._flushed_at = self._clock()
 
-    def copied(self) -> None:
+    def copied(self, *, now: bool = False) -> None:
         """A job has published rows of a copy. Where only a flush makes durable how far it is, there is one now and then."""
-        if self._flush_copies and self._clock() - self._flushed_at >= self._flush_interval:
+        if now or (self._flush_copies and self._clock() - self._flushed_at >= self._flush_interval):
             self.flush()
 
     def _skipped(self, event: Change | Truncate) -> bool:

@@ -4,8 +4,8 @@ Chunks are read by workers on side connections while the stream stands still at 
 sees all up to C and perhaps a little more. For a table with a key that more is streamed again later and changes nothing. A
 table without a key is read in one transaction, and the streamed transactions that its snapshot has already shown are skipped.
 
-A chunk counts only if its snapshot shows every transaction the stream has given (see `visibility.py`); else it is begun again.
-A table that cannot be copied is set aside, and the others go on.
+A chunk counts only if its snapshot shows every transaction the stream has given (see `visibility.py`); else it is begun again. A
+table that cannot be copied is set aside, and the others go on.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ from cdc.source.copying import Copying
 from cdc.source.flight import Flight
 from cdc.source.publication import TableName
 from cdc.source.shown import ShownAlready
+from cdc.source.visibility import UNSEEN, UNSEEN_STANDBY
 
 log = structlog.get_logger()
 
 RETRY_SECONDS = 0.01  # between two looks for a commit that other sessions do not see yet
 PATIENCE = 10.0  # seconds of looking after which a person is told
-UNSEEN = "a committed transaction is not visible to other sessions yet: it waits for a synchronous standby"
-UNSEEN_STANDBY = "the standby of [snapshot] dsn has not replayed all that the stream has given"
 
 
 class SnapshotJob:
@@ -136,11 +135,8 @@ class SnapshotJob:
             self._rest_until = max(now, started + rows / self._settings.max_rows_per_second)
         if not self._todo:
             self._flight.rest()
-        if self._waits:  # for another that did not come
-            self._waits = False
-            reader.flush()
-        elif rows:
-            reader.copied()
+        reader.copied(now=self._waits)  # for another that did not come
+        self._waits = False
         return False
 
     def close(self) -> None:
@@ -161,8 +157,7 @@ class SnapshotJob:
                 begun += 1
             first = flight.first()
             if first is None:
-                if not begun:
-                    time.sleep(RETRY_SECONDS)  # for writers, or for who alters a table
+                time.sleep(0 if begun else RETRY_SECONDS)  # for writers, or for who alters a table
                 return
             if flight.wait(first[1], started):
                 yield first

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 WRAP = 1 << 32
 
+UNSEEN = "a committed transaction is not visible to other sessions yet: it waits for a synchronous standby"
+UNSEEN_STANDBY = "the standby of [snapshot] dsn has not replayed all that the stream has given"
+
 
 class Snapshot(NamedTuple):
     """`xmin`: all below are finished; `xmax`: none from here on; `running`: those between that are not."""
