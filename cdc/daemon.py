@@ -21,7 +21,7 @@ from cdc.config import MEMORY, Config
 from cdc.copy_request import CopyRequest
 from cdc.errors import CdcError, SlotInUse, TargetError
 from cdc.halt import Halt
-from cdc.left_behind import NOBODY, Knocking, stand_by
+from cdc.left_behind import NOBODY, Knocking, not_compared, stand_by
 from cdc.line import ALL, Line, Parts
 from cdc.log_watch import LogWatch
 from cdc.query import Gone, Lines, QueryRequest, Questions
@@ -175,7 +175,8 @@ class Daemon:
         """
         settings, statuses = self.config.source, lambda: self.book.status().tables
         if self._parts.reader:
-            return verify(settings, self.line().meet, tables, statuses=statuses)
+            report = verify(settings, self.line().meet, tables, statuses=statuses)
+            return not_compared(report, self._shedding.left)
         compare = partial(verify, settings, limit=LIMIT)
         return settled(lambda wanted: compare(self.line().meet, wanted), tables)
 

@@ -7,7 +7,7 @@ that catches up is left alone, however much there is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -21,7 +21,8 @@ from cdc.status import SourceStatus
 log = structlog.get_logger()
 
 QUIET, WARN, LIMIT = "", "retained_warn_bytes", "retained_limit_bytes"
-PATIENCE = 10.0  # seconds in which the line must have come nearer to the end of WAL
+PATIENCE = 10.0  # seconds in which the line must have come nearer to the end of WAL …
+LOOKS = 3  # … and looks: who has just begun again has something to do, and is not to blame
 
 
 class Guard:
@@ -42,6 +43,8 @@ class Guard:
         self._wal_status = ""
         self._shedding = shedding
         self._shed: str | None = None  # what was told last
+        self._looks = 0  # since the line was nearest
+        self._busy: set[str] = set()  # whoever has had something to do at each of them
         self._clock = clock
         self._nearest: tuple[float, int] | None = (
             None  # when the line was nearer than ever, and how many bytes
@@ -101,21 +104,27 @@ class Guard:
                 )
 
     def _relieve(self, source: SourceStatus) -> None:
-        """Take a step of shedding, if the line does not catch up."""
+        """Take a step of shedding, if the line does not catch up. To blame is who had something to do at each of the looks."""
         now, behind = self._clock(), source.behind_bytes or 0
+        waiting = {name: fill()[0] for name, fill in self._book.queues.items()}
         if self._nearest is None or behind < self._nearest[1]:
-            self._nearest = now, behind
-        elif now - self._nearest[0] >= PATIENCE:
-            self._nearest = now, behind
+            self._begin(now, behind, waiting)
+            return
+        self._looks += 1
+        self._busy = {name for name in self._busy if waiting.get(name)}
+        if now - self._nearest[0] >= PATIENCE and self._looks >= LOOKS:
             reason = (
                 f"the server kept {_size(source.retained_bytes)} of WAL, over [source] retained_limit_bytes"
             )
-            waiting = {name: fill()[0] for name, fill in self._book.queues.items()}
-            said = self._shedding.shed(reason, waiting)
+            said = self._shedding.shed(reason, {name: waiting[name] for name in self._busy})
             if said != self._shed:
                 log.error("wal.shed", what=said or "nothing: no warehouse holds the slot up", hint=SHED_HINT)
                 self._book.note("slot", f"{said or 'no warehouse holds the slot up'}: {reason}")
             self._shed = said
+            self._begin(now, behind, waiting)
+
+    def _begin(self, now: float, behind: int, names: Collection[str]) -> None:
+        self._nearest, self._looks, self._busy = (now, behind), 0, set(names)
 
     def _look_at_wal_status(self, status: str) -> None:
         """Unreserved is the server's last warning: the slot is lost with its next checkpoint."""

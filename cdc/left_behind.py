@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -18,6 +18,7 @@ from cdc.interfaces import Checkpoint, Mark, Warehouse
 from cdc.lsn import Lsn, Position, format_lsn
 from cdc.modes.parking import PREFIX, Parked, parked_tables
 from cdc.origin import last_seen, recorded, unseen
+from cdc.report import Report, TableReport
 from cdc.shedding import Shedding
 from cdc.source.advance import Goal, advance_slot
 from cdc.source.capture import Capture
@@ -60,6 +61,27 @@ def take_in(warehouse: Warehouse, capture: Capture, confirmed: Lsn) -> None:
 
 def _parked(reason: str, since: Lsn, before: Parked) -> bytes:
     return msgspec.json.encode(Parked(reason, format_lsn(since), before.rows))
+
+
+def not_compared(report: Report, left: Mapping[str, str]) -> Report:
+    """The report of a comparison, which a warehouse that is left behind has not come to."""
+    tables = list(dict.fromkeys(each.table for each in report.tables))
+    missing = [
+        TableReport(
+            table=table,
+            warehouse=name,
+            equal=False,
+            source_rows=0,
+            target_rows=0,
+            problem=f"the warehouse is left behind: {why}",
+            mend="it is taken in again once it answers; then `cdc resync` its tables",
+        )
+        for name, why in left.items()
+        for table in tables
+    ]
+    return msgspec.structs.replace(
+        report, equal=report.equal and not missing, tables=[*report.tables, *missing]
+    )
 
 
 class Knocking:

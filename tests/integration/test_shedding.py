@@ -174,6 +174,9 @@ def test_a_warehouse_that_stands_still_is_left_behind_and_the_other_one_is_exact
         eventually(lambda: confirmed(database) > before and retained(database) < LIMIT, "the slot goes on")
         eventually(lambda: warehouse(running, "local").behind_seconds == 0, "and the other warehouse")
         assert warehouse(running, "local").parked == ""
+        report = running.daemon.verify()
+        assert {(each.warehouse, each.equal) for each in report.tables} == {("local", True), ("away", False)}
+        assert not report.equal
         proxy.flow()
         eventually(lambda: warehouse(running, "away").parked == "", "it is back")
         eventually(lambda: set(states(running).values()) == {"parked"}, "but lacks what was between")
