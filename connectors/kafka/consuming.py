@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import structlog
+
 from cdc.errors import TransportUnavailable
 from connectors.kafka import clients, diagnosis
 from connectors.kafka.failures import PASSING, classify, number
 from connectors.kafka.settings import Settings
+
+log = structlog.get_logger()
 
 Partition = tuple[str, int]
 Headers = list[tuple[str, bytes | None]] | None
@@ -104,6 +108,12 @@ def read_all(settings: Settings, topic: str, last: int | None = None) -> Iterato
         consumer.close()
 
 
+def tell_lost(partitions: Collection[Partition]) -> None:
+    """The group has given them away without a word of ours: this process stood still, or did not reach the brokers."""
+    names = sorted(f"{topic}/{number}" for topic, number in partitions)
+    log.warning("partitions lost", partitions=names, why="not heard of for longer than the session lasts")
+
+
 class LibrdkafkaConsumer:
     """confluent-kafka."""
 
@@ -142,10 +152,14 @@ class LibrdkafkaConsumer:
             revoked([(each.topic, each.partition) for each in partitions])
             consumer.unassign()
 
+        def on_lost(consumer: Any, partitions: list[Any]) -> None:
+            tell_lost([(each.topic, each.partition) for each in partitions])
+            on_revoke(consumer, partitions)
+
         self._call(
             self._where,
             lambda: self._consumer.subscribe(
-                list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke
+                list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost
             ),
         )
 

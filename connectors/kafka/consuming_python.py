@@ -15,7 +15,7 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from connectors.kafka import clients
-from connectors.kafka.consuming import WHAT, Assigned, Partition, Received, Revoked
+from connectors.kafka.consuming import WHAT, Assigned, Partition, Received, Revoked, tell_lost
 from connectors.kafka.failures import classify
 from connectors.kafka.heard import ear
 from connectors.kafka.settings import Settings
@@ -59,6 +59,10 @@ class PythonConsumer:
                 outer._joining = True
                 outer._new.difference_update(partitions)
                 revoked([(each.topic, each.partition) for each in partitions])
+
+            def on_partitions_lost(self, partitions: Any) -> None:
+                tell_lost([(each.topic, each.partition) for each in partitions])
+                self.on_partitions_revoked(partitions)
 
         self._joining = True
         self._call(lambda: self._consumer.subscribe(list(topics), listener=Listener()))
