@@ -60,6 +60,37 @@ def test_reader_and_appliers_are_killed(kafka: Address, prefix: str, tmp_path: P
         assert sum(part.starts for part in parts) > len(parts)
 
 
+def test_a_line_into_a_file_is_killed(
+    kafka: Address, prefix: str, database: Database, tmp_path: Path
+) -> None:
+    """`cdc run` over Kafka into DuckDB, where nobody can look while it runs."""
+    sys.stdout.write(f"CDC_CHAOS_SEED={SEED}\n")
+    chance = random.Random(SEED)
+    database.execute(SCHEMA)
+    fill(database)
+    transport = {"kind": "kafka", "bootstrap_servers": kafka.plain, "topic_prefix": prefix}
+    replica = Replica(database, tmp_path, snapshot={"chunk_rows": 20}, transport=transport)
+    replica.settings["transport"] |= {"partitions": 3, "discover_interval": 1.0, "linger": 0.005}
+    replica.settings["source"]["flush_interval"] = 0.3
+    replica.settings["warehouses.local"] |= {"batch_rows": 200, "max_delay": 0.05}
+    stop = threading.Event()
+    writer = Writer(database, chance.randint(0, 1 << 30))
+    thread = threading.Thread(target=writer.until, args=(stop,))
+    with Supervisor(replica) as supervisor:
+        thread.start()
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            stop.wait(chance.uniform(1, 5))
+            supervisor.signal(chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+            assert not supervisor.failures, supervisor.failures
+        stop.set()
+        thread.join()
+        writer.close()
+    assert not supervisor.failures, supervisor.failures
+    assert supervisor.starts > 1
+    replica.assert_equal()
+
+
 def over_kafka(
     source: Database, target: Database, folder: Path, kafka: Address, prefix: str, client: str
 ) -> Replica:
