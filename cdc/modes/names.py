@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
-import msgspec
-
 from cdc.errors import ConfigError, TargetError
 from cdc.modes.settings import Case, Rules, TableRules
 
@@ -44,9 +42,9 @@ def rules_of(settings: Any, full_name: str) -> Rules:
     """The rules for one table: its own, where there are some, before the warehouse's."""
     own = table_rules(settings, full_name)
     values = {}
-    for field in msgspec.structs.fields(Rules):
-        value = getattr(own, field.name)
-        values[field.name] = getattr(settings, field.name) if value is None else value
+    for field in Rules.__struct_fields__:
+        value = getattr(own, field)
+        values[field] = getattr(settings, field) if value is None else value
     return Rules(**values)
 
 

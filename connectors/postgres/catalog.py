@@ -16,6 +16,7 @@ from connectors.postgres.naming import Naming
 from connectors.postgres.opening import Connection
 from connectors.postgres.settings import Settings
 from connectors.postgres.sql import Plan, TargetColumn
+from connectors.postgres.statements import Statements
 from connectors.postgres.types import TEXT, holds
 from connectors.sql import METADATA, check_table, comma, literal, qualified, quote
 from connectors.sql.altering import still_to_do
@@ -71,42 +72,45 @@ class Target:
     primary: tuple[str, frozenset[str]] | None
 
 
-def read_target(connection: Connection, table: Table) -> Target | None:
+def read_target(statements: Statements, table: Table) -> Target | None:
     """None: there is no such table."""
-    found = connection.execute(FACTS, [table.schema, table.name]).fetchone()
-    if found is None:
+    found = statements.rows(FACTS, [table.schema.encode(), table.name.encode()])
+    if not found:
         return None
-    oid, kind, plain, one_unique = found
-    columns = {name: Present(*rest) for name, *rest in connection.execute(COLUMNS, [oid]).fetchall()}
-    keys = [(name, frozenset(names)) for name, names in connection.execute(UNIQUE, [oid]).fetchall()]
+    [(oid, kind, plain, one_unique)] = found
+    number = [b"%d" % oid]
+    columns = {name: Present(*rest) for name, *rest in statements.rows(COLUMNS, number)}
+    keys = [(name, frozenset(names)) for name, names in statements.rows(UNIQUE, number)]
     primary = next(((name, names) for name, names in keys if name), None)
     return Target(kind, plain, one_unique, columns, [names for _, names in keys], primary)
 
 
-def evolve(connection: Connection, table: Table, settings: Settings) -> Plan:
+def evolve(connection: Connection, statements: Statements, table: Table, settings: Settings) -> Plan:
     """Create or alter what rows of this shape need, in the open transaction."""
     check_table(table, str)
     if table.schema in (settings.metadata_schema, METADATA):
         raise TargetError(f"the schema {table.schema} is kept for cdc's own tables", where=table.full_name)
     naming = Naming(connection, settings)
-    target = read_target(connection, table)
+    target = read_target(statements, table)
     if target is not None:
         _check(target, table)
     if any(_statements(table, naming, target)):
         connection.execute("select pg_advisory_xact_lock($1)", [DDL_LOCK])
-        target = read_target(connection, table)
+        target = read_target(statements, table)
         for name, labels in naming.enums(table):
             naming.create_enum(name, labels)
         for statement in list(_statements(table, naming, target)):
             connection.execute(statement.encode())
-        target = read_target(connection, table)
+        target = read_target(statements, table)
     assert target is not None
     return plan(table, target)
 
 
-def alter(connection: Connection, table: Table, alterations: Sequence[Alteration]) -> None:
+def alter(
+    connection: Connection, statements: Statements, table: Table, alterations: Sequence[Alteration]
+) -> None:
     """Rename and drop columns that are there, or the table, in the open transaction."""
-    target = read_target(connection, table)
+    target = read_target(statements, table)
     name = qualified(table.schema, table.name)
     for each in still_to_do(table, target.columns if target else (), alterations):
         if isinstance(each, DropTable):

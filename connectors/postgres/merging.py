@@ -35,7 +35,7 @@ class Merger:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
-        self._statements = Statements(connection)
+        self.statements = Statements(connection)
         self._truncate = settings.truncate
         self._crowded: set[str] = set()  # tables whose chunks have met rows that were there already
 
@@ -164,7 +164,7 @@ class Merger:
             )
 
     def _run(self, sql: str, parameters: Sequence[bytes] = ()) -> pq.abc.PGresult:
-        return self._statements.run(sql, parameters)
+        return self.statements.run(sql, parameters)
 
     def _copy(self, sql: str, data: bytes) -> None:
         with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:

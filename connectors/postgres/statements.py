@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg import pq
+from psycopg.adapt import Transformer
 
 from connectors.postgres.opening import Connection
 
@@ -32,6 +33,13 @@ class Statements:
         if name is None:
             name = self._prepare(sql)
         return self._checked(self._connection.pgconn.exec_prepared(name, parameters))
+
+    def rows(self, sql: str, parameters: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query, their values as a cursor gives them."""
+        result = self.run(sql, parameters)
+        transformer = Transformer(self._connection)
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
 
     def _prepare(self, sql: str) -> bytes:
         if len(self._names) >= KEPT:

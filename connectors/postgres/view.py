@@ -22,6 +22,7 @@ from connectors.postgres import failures, opening
 from connectors.postgres.catalog import Target, read_target
 from connectors.postgres.opening import Connection
 from connectors.postgres.settings import Settings
+from connectors.postgres.statements import Statements
 
 WHAT = "the target cannot be read"
 
@@ -74,7 +75,7 @@ class PostgresView:
     def _target(self, table: Table) -> Target | None:
         if table not in self._known:
             with self._explained(table.full_name):
-                self._known[table] = read_target(self._connection, table)
+                self._known[table] = read_target(Statements(self._connection), table)
         return self._known[table]
 
     @contextmanager

@@ -79,12 +79,14 @@ class PostgresWarehouse:
             return
         self._add_labels(table)
         with self._transaction(CREATE, table.full_name):
-            self._plans[table.full_name] = catalog.evolve(self.connection, table, self._settings)
+            self._plans[table.full_name] = catalog.evolve(
+                self.connection, self._merger.statements, table, self._settings
+            )
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
         with self._transaction(CREATE, table.full_name):
-            catalog.alter(self.connection, table, alterations)
+            catalog.alter(self.connection, self._merger.statements, table, alterations)
 
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
