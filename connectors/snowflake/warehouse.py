@@ -90,24 +90,22 @@ class SnowflakeWarehouse:
             return
         with self._guarded(CREATE, table.full_name):
             statements = self.catalog.evolve(table)
-            with self._without_rows(bool(statements), table):
-                for statement in statements:
+            with self._without_rows(statements, table):
+                plan = self.catalog.plan(table)
+                assert plan is not None, "all columns are there"
+                for statement in plan.create if statements else ():
                     self._session.run(statement)
-            plan = self.catalog.plan(table)
-            assert plan is not None, "all columns are there"
-            missing = self._beside.describe(f"SELECT * FROM {plan.aside} LIMIT 0") is None
-            with self._without_rows(missing, table):
-                for statement in plan.create if missing else ():
-                    self._session.run(statement)
+            missing = not statements and self._beside.describe(f"SELECT * FROM {plan.aside} LIMIT 0") is None
+            with self._without_rows(plan.create if missing else (), table):
+                pass
             self._plans[table.full_name] = plan
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
         with self._guarded(CREATE, table.full_name):
             statements = self.catalog.alter(table, alterations)
-            with self._without_rows(bool(statements), table):
-                for statement in statements:
-                    self._session.run(statement)
+            with self._without_rows(statements, table):
+                pass
 
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
@@ -228,15 +226,17 @@ class SnowflakeWarehouse:
             raise
 
     @contextmanager
-    def _without_rows(self, wanted: bool, table: Table) -> Iterator[None]:
-        """DDL goes in here, while no transaction is open; what was open is done again."""
-        if not wanted or not self._session.begun:
-            yield
-            return
-        redo, self._redo = self._redo, Redo()
-        self._abort()
+    def _without_rows(self, statements: Sequence[str], table: Table) -> Iterator[None]:
+        """Run DDL while no transaction is open, and what is inside of this after it; what was open is done again."""
+        again = self._redo if statements and self._session.begun else None
+        if again is not None:
+            self._redo = Redo()
+            self._abort()
+        for statement in statements:
+            self._session.run(statement)
         yield
-        redo.again(self._again, table.full_name)
+        if again is not None:
+            again.again(self._again, table.full_name)
 
     def _again(self, merge: Merge) -> None:
         self.evolve(merge.table)

@@ -150,7 +150,7 @@ def batch(warehouse: SnowflakeWarehouse, table: Table, lsn: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_killed_before_any_statement_of_a_batch_with_ddl_it_ends_equal(snowflake_account: Account) -> None:
     other, warehouse = Session(snowflake_account.settings()), opened(snowflake_account)
     number, killed = 0, True
