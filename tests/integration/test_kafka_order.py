@@ -180,3 +180,33 @@ def test_an_empty_table_leaves_nothing_on_a_new_topic_that_is_to_be_as_debeziums
         publisher.flush()
         expect(store, rows(range(1, 3), "again"), errors)
     publisher.close()
+
+
+def test_appliers_come_and_go(make: Callable[..., Ends]) -> None:
+    """The group's shares change with each, in the middle of the stream."""
+    ends, store, errors = make(), Store(), list[BaseException]()
+    publisher, last = ends.publisher(), 0
+
+    def write() -> None:
+        nonlocal last
+        publish(publisher, *[transaction(lsn, "c", range(60)) for lsn in range(last + 10, last + 310, 10)])
+        last += 300
+        publisher.flush()
+
+    write()
+    with ExitStack() as first, ExitStack() as others:
+        first.enter_context(applier(ends, store, errors))
+        expect(store, rows(range(60), last), errors)
+        for _ in range(2):
+            others.enter_context(applier(ends, store, errors))
+            write()
+        first.close()
+        write()
+        expect(store, rows(range(60), last), errors)
+        others.enter_context(applier(ends, store, errors))
+        write()
+        others.close()
+        write()
+    with applier(ends, store, errors):
+        expect(store, rows(range(60), last), errors)
+    publisher.close()

@@ -141,6 +141,9 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.
         load(tmp_path / "other", {"CDC_SOURCE__DSN": "x"})
 
 
+GIVEN = '[format]\ncompat = "debezium"\n[format.schemas."public.a"]\ncolumns = { x = "intger" }\n'
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -163,6 +166,8 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.
         (SMALL.replace('"here"', '"nowhere"'), "[warehouses.local]: path is nowhere"),
         (SMALL.replace('"here"', '"${NO_SUCH}"'), "path: the environment has no variable NO_SUCH"),
         (SMALL.replace('"here"', '"file:/no/such"'), "path: the file cannot be read"),
+        (SMALL + GIVEN, "[format.schemas.public.a]: columns: x: there is no type 'intger' (did you mean integer?"),
+        (SMALL + GIVEN.replace("columns", "colums"), "[format.schemas.public.a] colums: there is no such key (did you"),
         (SMALL + '[warehouses.local.tables."public.a"]\nmod = "x"', "[warehouses.local.tables.public.a] mod"),
     ],
 )  # fmt: skip

@@ -63,3 +63,15 @@ def test_two_columns_of_one_name_are_a_mistake_of_the_settings() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, msgspec.ValidationError)):
         msgspec.convert(wrong, FormatSettings)
+
+
+def test_a_field_that_the_envelope_lacks_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"there is no field 'sorce\.lsn' to add.*known: .*source\.lsn"):
+        records(INSERTED, event_form="flat", flat_add_fields=["sorce.lsn"])
+
+
+def test_added_fields_may_have_other_names() -> None:
+    (record,) = records(INSERTED, event_form="flat", flat_add_fields=["lsn:at", "transaction.id"])
+    shown = value(record)
+    assert isinstance(shown["__at"], int)
+    assert shown["__transaction_id"] is None
