@@ -19,6 +19,7 @@ from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan, constant, literal
 from connectors.snowflake.types import INTEGERS, TEXTUAL, VARIANT, ColumnType, column_type, number
 from connectors.sql import check_same_name, check_table, comma, qualified, quote
+from connectors.sql.altering import still_to_do
 from connectors.sql.values import Unkeepable
 
 LONGEST_NAME = 255
@@ -129,21 +130,12 @@ class Catalog:
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> list[str]:
         """Rename and drop columns that are there."""
-        present = set(self.present(table))
         target = qualified(table.schema, table.name)
         statements = []
-        for each in alterations:
+        for each in still_to_do(table, self.present(table), alterations):
             if isinstance(each, DropTable):
                 statements.append(f"DROP TABLE IF EXISTS {target}")
-                continue
-            if each.name not in present:
-                continue
-            present.remove(each.name)
-            if isinstance(each, RenameColumn):
-                if each.to in present:
-                    what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
-                    raise ColumnRefused(what, column=each.to, where=table.full_name)
-                present.add(each.to)
+            elif isinstance(each, RenameColumn):
                 statements.append(
                     f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
                 )
