@@ -28,7 +28,7 @@ _EXTREMES: dict[str, tuple[bytes, bytes]] = {
     "IsoTimestamp": (b'"-999999999-01-01T00:00:00Z"', b'"+999999999-12-31T23:59:59.999999999Z"'),
 }
 TEXTS = {"char", "varchar", "text", "json", "jsonb", "xml"}
-_CONTROL = re.compile(r"[\x00-\x1f]")  # in no value but texts
+_CONTROL = re.compile(r"[\x00-\x1f\"\\]")  # in no value but texts
 _LIMITS = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
 
 # What stands for a call, by kind; a kind that is not here has no default in a schema.
