@@ -24,6 +24,8 @@ def apply(warehouse: Warehouse, merge: Merge, find: Find, *, ahead: bool = False
     since: a partial row whose key has changed is then completed from the source, too.
     """
     warehouse.evolve(merge.table)
+    if merge.take is not None:
+        warehouse.evolve(merge.take)  # whose last rows may have been of an older shape
     lost: list[Patch] = []
     if ahead and merge.patches:
         merge, lost = _without_moved(merge)

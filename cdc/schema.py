@@ -83,6 +83,11 @@ class Table:
         digest = hashlib.blake2b(self.full_name.encode(), digest_size=6).hexdigest()
         return replace(self, name=f"_cdc_copy_{digest}", stands_for=self.full_name)
 
+    @property
+    def original(self) -> Table:
+        """The table that a shadow stands for."""
+        return replace(self, name=self.stands_for.removeprefix(f"{self.schema}."), stands_for="")
+
     @cached_property
     def configured_name(self) -> str:
         """The full name that settings of single tables and columns know it by."""

@@ -21,6 +21,7 @@ from cdc.fold import Merge, Patch
 from cdc.interfaces import Checkpoint, Mark
 from cdc.lsn import Position
 from cdc.schema import Column, Table
+from cdc.testing.contract_copies import CopiesContract
 from cdc.testing.contract_modes import ModesContract
 from cdc.testing.contract_rows import RowsContract
 from cdc.testing.contract_shapes import ShapesContract
@@ -57,7 +58,7 @@ ODD = (
 )
 
 
-class WarehouseContract(RowsContract, ShapesContract, ModesContract):
+class WarehouseContract(RowsContract, CopiesContract, ShapesContract, ModesContract):
     """Subclass it and give the fixture `target`. Here: what lasts, what is rolled back, how tables change."""
 
     def test_a_new_target_has_no_state(self, target: Target) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
-
-from cdc.events import UNSENT, Row
+from cdc.events import UNSENT
 from cdc.fold import Merge, Patch
 from cdc.interfaces import Checkpoint, Mark
 from cdc.lsn import Position
-from cdc.schema import Table
-from cdc.testing.targets import KEYED, KEYLESS, PAIR, Target, checkpoint, chunk, expect, put, row, sorted_rows
+from cdc.testing.targets import (
+    KEYED,
+    KEYLESS,
+    PAIR,
+    Target,
+    checkpoint,
+    chunk,
+    expect,
+    put,
+    row,
+    sorted_rows,
+)
 
 
 class RowsContract:
@@ -148,35 +156,6 @@ class RowsContract:
         expect(target, warehouse, KEYED, *rows)
         warehouse.close()
 
-    # A table's rows gathered anew beside it.
-
-    @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["keyed", "keyless"])
-    def test_the_rows_of_a_shadow_replace_those_of_its_table(self, target: Target, table: Table) -> None:
-        """In one transaction, which may be begun again: what was taken is taken once."""
-        warehouse = target.open()
-        cells = (("1", "a", "b"), ("2", "c", ""), ("3", "", None))
-        old, kept, new = (row(*each[-len(table.columns) :]) for each in cells)
-        put(warehouse, _whole(table, [old, kept]), _whole(table.shadow, [kept, new]))
-        warehouse.evolve(table)
-        warehouse.apply(Merge(table, truncate=True, take=table.shadow))
-        expect(target, warehouse, table, old, kept)
-        warehouse.rollback()
-        put(warehouse, Merge(table, truncate=True, take=table.shadow))
-        expect(target, warehouse, table, kept, new)
-        put(warehouse, Merge(table, take=table.shadow))
-        expect(target, warehouse, table, kept, new)
-        put(warehouse, Merge(table.shadow))
-        expect(target, warehouse, table.shadow)
-        warehouse.close()
-
-    def test_the_rows_of_a_shadow_are_upserted_where_nothing_was_truncated(self, target: Target) -> None:
-        warehouse = target.open()
-        put(warehouse, Merge(PAIR, upserts=[row("a", "1", "old"), row("b", "1", "old")]))
-        put(warehouse, Merge(PAIR.shadow, upserts=[row("b", "1", "new"), row("c", "1", None)]))
-        put(warehouse, Merge(PAIR, take=PAIR.shadow))
-        expect(target, warehouse, PAIR, row("a", "1", "old"), row("b", "1", "new"), row("c", "1", None))
-        warehouse.close()
-
     def test_a_chunk_without_key_is_added_and_the_first_replaces(self, target: Target) -> None:
         warehouse = target.open()
         put(warehouse, Merge(KEYLESS, inserts=[row("old", "old")]))
@@ -196,7 +175,3 @@ class RowsContract:
         assert again.state() == checkpoint(1)
         expect(target, again, KEYED, row("1", "a", "b"), row("2", "a", "b"))
         again.close()
-
-
-def _whole(table: Table, rows: list[Row]) -> Merge:
-    return Merge(table, upserts=rows) if table.key else Merge(table, inserts=rows)

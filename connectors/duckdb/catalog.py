@@ -87,7 +87,8 @@ def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings
     """Create or alter what rows of this shape need, in the open transaction."""
     check_table(table, ascii_lower)
     present = read_columns(connection, database, table)
-    for statement in _statements(database, table, settings, present):
+    original = read_columns(connection, database, table.original) if table.stands_for and not present else {}
+    for statement in _statements(database, table, settings, present, original):
         connection.execute(statement).fetchall()
     return _plan(database, table, settings, present or read_columns(connection, database, table))
 
@@ -109,12 +110,21 @@ def alter(
 
 
 def _statements(
-    database: str, table: Table, settings: Settings, present: dict[str, Present]
+    database: str,
+    table: Table,
+    settings: Settings,
+    present: dict[str, Present],
+    original: Mapping[str, Present],
 ) -> Iterator[str]:
+    """`original`: the columns of the table that this one stands for, whose types it is created with where they hold its rows."""
     target = qualified(database, table.schema, table.name)
     wanted = [column_type(table, column, settings) for column in table.columns]
     if not present:
         yield f"CREATE SCHEMA IF NOT EXISTS {qualified(database, table.schema)}"
+        for index, column in enumerate(table.columns):
+            theirs = original.get(column.name)
+            if theirs is not None and _holds(theirs.sql, wanted[index].sql):
+                wanted[index] = _loaded_into(theirs.sql, wanted[index])
         yield create_table(target, table, wanted)
         return
     folded = {ascii_lower(name): name for name in present}

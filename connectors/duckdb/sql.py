@@ -40,6 +40,10 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         return tuple(map(quote, self.table.column_names))
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple([kept.sql for kept in self.columns])
+
     def load(self, index: int, letter: str = "c") -> str:
         """The expression for the value of a column; a key is never replaced by NULL."""
         kept = self.columns[index]

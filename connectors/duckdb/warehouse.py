@@ -31,6 +31,7 @@ from connectors.duckdb.opening import make_room
 from connectors.duckdb.read_copy import ReadCopy
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan
+from connectors.sql.altering import check_moved
 
 CREATE, APPLY, COMMIT = (
     "the table cannot be created or altered",
@@ -78,6 +79,10 @@ class DuckDBWarehouse:
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
         with self._transaction(APPLY, merge.table.full_name, plan):
+            if merge.take is not None:
+                taken = catalog.read_plan(self._connection, self.database, merge.take, self._settings)
+                if taken is not None:
+                    check_moved(merge.table, plan.types, taken.types)
             missing = self._merger.apply(plan, merge)
         if merge.take is not None:
             self._plans.pop(merge.take.full_name, None)

@@ -19,7 +19,7 @@ from connectors.postgres.sql import Plan, TargetColumn
 from connectors.postgres.statements import Statements
 from connectors.postgres.types import TEXT, holds
 from connectors.sql import METADATA, check_table, comma, literal, qualified, quote
-from connectors.sql.altering import still_to_do
+from connectors.sql.altering import check_moved, still_to_do
 
 DDL_LOCK = 0x6364630001  # any number of our own
 COLUMNS = """
@@ -94,12 +94,13 @@ def evolve(connection: Connection, statements: Statements, table: Table, setting
     target = read_target(statements, table)
     if target is not None:
         _check(target, table)
-    if any(_statements(table, naming, target)):
+    original = read_target(statements, table.original) if table.stands_for and target is None else None
+    if any(_statements(table, naming, target, original)):
         connection.execute("select pg_advisory_xact_lock($1)", [DDL_LOCK])
         target = read_target(statements, table)
         for name, labels in naming.enums(table):
             naming.create_enum(name, labels)
-        for statement in list(_statements(table, naming, target)):
+        for statement in list(_statements(table, naming, target, original)):
             connection.execute(statement.encode())
         target = read_target(statements, table)
     assert target is not None
@@ -120,6 +121,15 @@ def alter(
         else:
             statement = f"alter table {name} drop column {quote(each.name)}"
         connection.execute(statement.encode())
+
+
+def check_taken(statements: Statements, table: Table, other: Table) -> None:
+    """Raise ColumnRefused if another table's rows could not be moved here as they are."""
+    ours, theirs = read_target(statements, table), read_target(statements, other)
+    if ours is not None and theirs is not None:
+        check_moved(
+            table, *([each.columns[name].sql for name in table.column_names] for each in (ours, theirs))
+        )
 
 
 def plan(table: Table, target: Target) -> Plan:
@@ -149,12 +159,19 @@ def _check(target: Target, table: Table) -> None:
             )
 
 
-def _statements(table: Table, naming: Naming, target: Target | None) -> Iterator[str]:
-    """What is lacking, as statements."""
+def _statements(
+    table: Table, naming: Naming, target: Target | None, original: Target | None
+) -> Iterator[str]:
+    """What is lacking, as statements. `original` is the table that this one stands for: where its types hold our rows, a table
+    that is created gets them."""
     name = qualified(table.schema, table.name)
     wanted = naming.wanted(table)
     key = [quote(table.columns[index].name) for index in table.key]
     if target is None:
+        for index, column in enumerate(table.columns):
+            present = original.columns.get(column.name) if original else None
+            if present and (naming.is_given(table, column) or holds(present.sql, wanted[index])):
+                wanted[index] = present.sql
         yield f"create schema if not exists {quote(table.schema)}"
         lines = [
             f"{quote(column.name)} {kept}{' not null' if index in table.key else ''}"

@@ -33,7 +33,7 @@ class Naming:
         """The type of each column in the target."""
         found = self._resolved([(column.type_name or None, column.typmod) for column in table.columns])
         return [
-            self._settings.columns.get(f"{table.full_name}.{column.name}")
+            self._settings.columns.get(f"{table.configured_name}.{column.name}")
             or known
             or self._missing(table, column)
             for column, known in zip(table.columns, found, strict=True)
@@ -41,7 +41,7 @@ class Naming:
 
     def is_given(self, table: Table, column: Column) -> bool:
         """Whether the settings name its type."""
-        return f"{table.full_name}.{column.name}" in self._settings.columns
+        return f"{table.configured_name}.{column.name}" in self._settings.columns
 
     def enums(self, table: Table) -> list[tuple[str, tuple[str, ...]]]:
         """Enums of the source that may have to be created or given labels: names and labels."""

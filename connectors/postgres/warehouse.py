@@ -93,6 +93,8 @@ class PostgresWarehouse:
         if merge.take is not None:
             self._plans.pop(merge.take.full_name, None)
         with self._transaction(APPLY, merge.table.full_name, plan, merge):
+            if merge.take is not None:
+                catalog.check_taken(self._merger.statements, merge.table, merge.take)
             return self._merger.apply(plan, merge)
 
     def commit(self, checkpoint: Checkpoint) -> None:

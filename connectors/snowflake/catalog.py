@@ -72,8 +72,11 @@ class Catalog:
 
     def _create(self, table: Table) -> Iterator[str]:
         columns = []
+        original = self.present(table.original) if table.stands_for else {}
         for index, column in enumerate(table.columns):
             kept = column_type(table, column, self._settings)
+            if column.name in original:  # whose rows this table will have
+                kept = _way(column, kept, original[column.name].sql) or kept
             not_null = " NOT NULL" if index in table.key else ""
             columns.append(f"{quote(column.name)} {kept.sql}{self._default(column, kept)}{not_null}")
         if table.key:  # not enforced, but planners and people read it

@@ -16,6 +16,7 @@ from cdc.events import UNSENT, Row
 from cdc.schema import Table
 from connectors.snowflake.types import ColumnType
 from connectors.sql import comma, qualified, quote
+from connectors.sql.altering import check_moved
 
 UPSERT, DELETE, PATCH, REMOVE = "u", "d", "p", "r"
 
@@ -51,6 +52,10 @@ class Plan:
     @cached_property
     def target(self) -> str:
         return qualified(self.table.schema, self.table.name)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple([kept.sql for kept in self.columns])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -207,9 +212,10 @@ class Plan:
     def _compared(self, index: int, value: str) -> str:
         return value if self.columns[index].exact else f"TO_VARCHAR({value})"
 
-    def take(self, other: Table, *, is_empty: bool) -> Iterator[str]:
+    def take(self, other: Plan, *, is_empty: bool) -> Iterator[str]:
         """Upsert the rows of another table with the same columns, or add them where there is no key."""
-        source = qualified(other.schema, other.name)
+        check_moved(self.table, self.types, other.types)
+        source = other.target
         if self.table.key and not is_empty:
             rows = f"SELECT {comma(f'o.{name} AS V{i}' for i, name in enumerate(self.names))} FROM {source} o"
             yield self._merged(rows, self.names, "", "")

@@ -123,11 +123,11 @@ class SnowflakeWarehouse:
             run(plan.retire(merge.retire))
         if merge.clear is not None:
             run(plan.clear(*merge.clear))
-        if merge.take is not None and self.catalog.present(merge.take):
-            for statement in plan.take(merge.take, is_empty=merge.truncate):
+        if merge.take is not None and (taken := self.catalog.plan(merge.take)) is not None:
+            for statement in plan.take(taken, is_empty=merge.truncate):
                 run(statement)
-            self._plans.pop(merge.take.full_name, None)
-            self._taken.append(merge.take)
+            self._plans.pop(taken.table.full_name, None)
+            self._taken.append(taken.table)
         staged = Staged(plan, self._name, self._settings.unrepresentable == "null")
         staged.add(merge)
         if not len(staged):

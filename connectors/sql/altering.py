@@ -33,3 +33,17 @@ def still_to_do(
                     raise ColumnRefused(what, column=each.to, where=table.full_name)
                 left.add(each.to)
             yield each
+
+
+def check_moved(table: Table, ours: Sequence[str], theirs: Sequence[str]) -> None:
+    """Raise ColumnRefused if rows of another table of these columns could not be moved into this one without a cast, which might
+    alter values in silence. Given the types of both tables' columns."""
+    for column, here, there in zip(table.columns, ours, theirs, strict=True):
+        if here != there:
+            raise ColumnRefused(
+                f"column {column.name} is {here} in the target, and {there} where its rows were gathered anew",
+                why="a cast from the one to the other might alter values",
+                column=column.name,
+                where=table.full_name,
+                hint=f"alter the target's column to {there} and start again",
+            )

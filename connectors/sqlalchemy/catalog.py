@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, inspect
 from sqlalchemy import Table as SQLTable
@@ -21,14 +21,14 @@ from cdc.interfaces import Alteration, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
 from connectors.sql.altering import still_to_do
-from connectors.sql.tables import add_column, describe
+from connectors.sql.tables import Present, add_column, describe, present
 from connectors.sql.values import Unkeepable
 from connectors.sqlalchemy.family import Family, check_names
 from connectors.sqlalchemy.settings import Settings
 from connectors.sqlalchemy.sql import Plan
-from connectors.sqlalchemy.types import Stored, column_type, holds, stored, way
+from connectors.sqlalchemy.types import Stored, column_type, holds, indexed, is_short, stored, way
 
-INDEXED = 191  # characters of a text in an index of MariaDB's, which takes 3,072 bytes in all
+_Type: TypeAlias = sa.TypeEngine[Any]
 
 
 class Catalog:
@@ -40,16 +40,16 @@ class Catalog:
 
     def present(self, connection: Connection, table: Table) -> dict[str, tuple[Stored, bool]]:
         """The target's columns by name, with their types and whether they take NULL; empty: there is no such table."""
+        found = self._columns(connection, table)
+        return {name: (stored(each.type, self.family), each.nullable) for name, each in found.items()}
+
+    def _columns(self, connection: Connection, table: Table) -> dict[str, Present]:
         schema, name = self.family.place(table)
-        inspector = inspect(connection)
         if self.family.is_sqlite:
-            for known in inspector.get_table_names():
+            for known in inspect(connection).get_table_names():
                 if self.family.fold(known) == self.family.fold(name):
                     check_same_name("table", name, known, table)
-        if not inspector.has_table(name, schema=schema):
-            return {}
-        found = inspector.get_columns(name, schema=schema)
-        return {each["name"]: (stored(each["type"], self.family), each["nullable"]) for each in found}
+        return present(connection, name, schema)
 
     def plan(self, connection: Connection, table: Table) -> Plan | None:
         """How the target keeps rows of this shape, changing nothing; None if it has no such table or lacks a column."""
@@ -83,36 +83,39 @@ class Catalog:
         schema, _ = self.family.place(table)
         if schema is not None:
             yield str(CreateSchema(schema, if_not_exists=True).compile(dialect=dialect))
-        plain = self._has_plain_key(table)
-        described = self._described(table, key=plain)
+        types = self._created(connection, table)
+        plain = not self.family.is_mysql or all(is_short(types[index]) for index in table.key)
+        name = self.family.place(table)[1]
+        described = describe(table, types, name=name, into=schema, key=plain)
         created = str(CreateTable(described, if_not_exists=True).compile(dialect=dialect))
         if table.key and not plain:
             end = created.rindex(")")  # in the same statement: two could be parted by a crash
-            created = f"{created[:end].rstrip()}, {self._index(table, dialect)}{created[end:]}"
+            created = f"{created[:end].rstrip()}, {self._index(table, types, dialect)}{created[end:]}"
         yield created
 
-    def _index(self, table: Table, dialect: Dialect) -> str:
+    def _created(self, connection: Connection, table: Table) -> list[_Type]:
+        """The types to create columns with: for a table that stands for another, the other's where they hold our rows."""
+        types = [self._wanted(table, column) for column in table.columns]
+        original = self._columns(connection, table.original) if table.stands_for else {}
+        for index, column in enumerate(table.columns):
+            if column.name in original:
+                kept = stored(original[column.name].type, self.family)
+                if holds(kept, stored(types[index], self.family)) and way(column.type, kept, self.family):
+                    types[index] = original[column.name].type
+        return types
+
+    def _index(self, table: Table, types: Sequence[_Type], dialect: Dialect) -> str:
         """Texts as keys have no limit of their own: an index of their beginnings."""
-        columns = [table.columns[index] for index in table.key[:4]]
-        limits = ["" if self._is_short(table, column) else f"({INDEXED})" for column in columns]
         quote = dialect.identifier_preparer.quote
-        parts = (f"{quote(column.name)}{limit}" for column, limit in zip(columns, limits, strict=True))
+        parts = (f"{quote(table.columns[i].name)}{indexed(types[i])}" for i in table.key[:4])
         return f"KEY {quote('_cdc_key')} ({comma(parts)})"
-
-    def _has_plain_key(self, table: Table) -> bool:
-        """Whether the key can be declared as such: in MariaDB and MySQL not with texts, whose length an index limits."""
-        columns = [table.columns[index] for index in table.key]
-        return not self.family.is_mysql or all(self._is_short(table, column) for column in columns)
-
-    def _is_short(self, table: Table, column: Column) -> bool:
-        return not isinstance(self._wanted(table, column), sa.String | sa._Binary)
 
     def _described(self, table: Table, *, key: bool) -> SQLTable:
         schema, name = self.family.place(table)
         types = [self._wanted(table, column) for column in table.columns]
         return describe(table, types, name=name, into=schema, key=key)
 
-    def _wanted(self, table: Table, column: Column) -> sa.TypeEngine[object]:
+    def _wanted(self, table: Table, column: Column) -> _Type:
         return column_type(table, column, self.settings, self.family)
 
     def _changes(

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import CursorResult, Dialect
 
 from cdc.schema import Table
+from connectors.sql.altering import check_moved
 from connectors.sqlalchemy.types import ColumnType
 
 GROUP = 100  # keys of one statement
@@ -72,6 +73,10 @@ class Plan:
     columns: tuple[ColumnType, ...]
     extras: tuple[str, ...]
     dialect: Dialect
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple([str(kept.stored) for kept in self.columns])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +133,7 @@ class Plan:
 
     def take(self, other: Plan, *, is_empty: bool) -> Iterator[Statement]:
         """Upsert the rows of another table with the same columns, or add them where there is no key."""
+        check_moved(self.table, self.types, other.types)
         source, names = other.target, self.table.column_names
         same = and_(
             true(), *(source.c[self.names[i]] == self.target.c[self.names[i]] for i in self.table.key)

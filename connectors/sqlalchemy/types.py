@@ -27,6 +27,7 @@ from connectors.sqlalchemy.family import Family
 from connectors.sqlalchemy.settings import Settings
 
 MAX_DIGITS, MAX_DECIMALS = 65, 38  # of MariaDB's DECIMAL; MySQL's has 30 decimals
+INDEXED = 191  # characters of a text in an index of MariaDB's, which takes 3,072 bytes in all
 INTEGERS = {"int2": 16, "int4": 32, "int8": 64, "oid": 64}
 INTEGER_DIGITS = {16: 5, 32: 10, 64: 19}
 
@@ -147,6 +148,17 @@ def holds(present: Stored, wanted: Stored) -> bool:
             and room >= wanted.size - wanted.scale
         )
     return False
+
+
+def is_short(kept: TypeEngine[Any]) -> bool:
+    """Whether a key of it can be declared as such: in MariaDB and MySQL not of texts, whose length an index limits."""
+    return not isinstance(kept, sa.String | sa._Binary)
+
+
+def indexed(kept: TypeEngine[Any]) -> str:
+    """How much of a value is in an index, as SQL; empty: all."""
+    length = getattr(kept, "length", None) or INDEXED + 1
+    return "" if is_short(kept) or length <= INDEXED else f"({INDEXED})"
 
 
 def way(kind: LogicalType, kept: Stored, family: Family) -> ColumnType | None:

@@ -4,6 +4,7 @@ import pytest
 
 pytest.register_assert_rewrite(
     "cdc.testing.contract",
+    "cdc.testing.contract_copies",
     "cdc.testing.contract_rows",
     "cdc.testing.targets",
     "cdc.testing.transport_contract",

@@ -15,6 +15,7 @@ from cdc.interfaces import Warehouse
 from cdc.schema import LogicalType, Table
 from cdc.source.connect import connect
 from cdc.testing.contract import WarehouseContract
+from cdc.testing.contract_copies import CopiesContract
 from cdc.testing.contract_rows import RowsContract
 from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
@@ -144,7 +145,7 @@ class TestPostgres(WarehouseContract):
         return PostgresTarget(database)
 
 
-class TestOlderPostgres(RowsContract):
+class TestOlderPostgres(RowsContract, CopiesContract):
     """What a version could change is in the statements over rows."""
 
     @pytest.fixture

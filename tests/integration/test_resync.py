@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import duckdb
 import pytest
 
 from cdc.copy_request import CopyRequest
@@ -28,8 +29,6 @@ def resync(running: Running, *tables: str, **more: object) -> list[str]:
 
 def spoil(replica: Replica, *tables: str) -> None:
     """What the source does not have: one row too many, one lost, one altered. While no daemon runs."""
-    import duckdb
-
     with duckdb.connect(str(replica.target)) as connection:
         for table in ("keyed", "composite", "keyless", *tables):
             connection.execute(
@@ -193,3 +192,23 @@ def test_commands(replica: Replica) -> None:
         daemon.terminate()
         daemon.wait()
     replica.assert_equal()
+
+
+def test_a_column_that_is_text_since_before_its_type_changed_keeps_postgresqls_text(replica: Replica) -> None:
+    """Rows that are gathered get into it as those of the stream do: DuckDB would print bytes in its own way."""
+    replica.database.execute("create table typed (id int primary key, b text, n text, f text)")
+    replica.database.execute(r"insert into typed values (1, '\x00ff5c', '1.50', 't')")
+    replica.catch_up()
+    replica.database.execute(
+        "alter table typed alter b type bytea using b::bytea, alter n type numeric(10,2) using n::numeric,"
+        " alter f type bool using f::bool"
+    )
+    replica.catch_up()
+    with replica.running() as running:
+        resync(running, "public.typed")
+        replica.database.execute(r"insert into typed values (2, '\x5c', 2, false)")
+        running.wait_live()
+    replica.assert_equal()
+    with duckdb.connect(str(replica.target)) as connection:
+        rows = connection.execute("from public.typed order by id").fetchall()
+    assert rows == [(1, r"\x00ff5c", "1.50", "t"), (2, r"\x5c", "2.00", "f")]
