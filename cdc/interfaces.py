@@ -16,6 +16,7 @@ from cdc.events import Event, Row
 from cdc.lsn import START, Position
 from cdc.merge import Alteration as Alteration
 from cdc.merge import DropColumn as DropColumn
+from cdc.merge import DropDefault as DropDefault
 from cdc.merge import DropTable as DropTable
 from cdc.merge import Key, Merge
 from cdc.merge import RenameColumn as RenameColumn
@@ -102,6 +103,8 @@ class Warehouse(Protocol):
 
     def evolve(self, table: Table) -> None:
         """Make the target's table able to hold rows of this shape: create schema and table, add columns. Repeatable.
+
+        Rows that are there, and those of an older shape that come later with a new key, show a column's `missing`.
 
         Raises ColumnRefused when a column cannot be made to hold such values without altering those that it has. Takes part
         in the open transaction where the warehouse has transactional DDL; otherwise it is harmless to repeat.

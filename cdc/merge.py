@@ -81,11 +81,17 @@ class DropColumn(NamedTuple):
     name: str
 
 
+class DropDefault(NamedTuple):
+    """Take a column's default from it: in rows that bring no value for the column it is NULL from now on."""
+
+    name: str
+
+
 class DropTable(NamedTuple):
     """Remove the target's table, with its rows."""
 
 
-Alteration: TypeAlias = RenameColumn | DropColumn | DropTable
+Alteration: TypeAlias = RenameColumn | DropColumn | DropDefault | DropTable
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
-from cdc.merge import Alteration, DropColumn, RenameColumn, Step
+from cdc.merge import Alteration, DropColumn, DropDefault, RenameColumn, Step
 from cdc.modes.shape import Shape
 from cdc.schema import Column, LogicalType, Table
 
@@ -105,7 +105,7 @@ class Evolution:
             self._noted(
                 shape.source.full_name, f"column {column} could not take the source's new type: {what}"
             )
-            alterations.append(RenameColumn(column, to) if to else DropColumn(column))
+            alterations += [DropDefault(column), RenameColumn(column, to)] if to else [DropColumn(column)]
         if alterations:
             self._done.add(key)
             self._changed[key] = b"[]"
@@ -127,8 +127,8 @@ class Evolution:
                 "drop": "it was dropped",
             }
             self._noted(name, f"column {each} was dropped in the source: {said[policy]}")
-            if policy != "keep":
-                alterations.append(DropColumn(self._name(each)))
+            kept = policy == "keep"
+            alterations.append(DropDefault(self._name(each)) if kept else DropColumn(self._name(each)))
             if policy == "null":
                 emptied.append(Column(self._name(each), known[each].type))
         if not alterations:

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from cdc.errors import ColumnRefused
-from cdc.events import UNSENT
+from cdc.events import UNSENT, Row
 from cdc.fold import Merge, Patch
-from cdc.interfaces import DropColumn, DropTable, RenameColumn
+from cdc.interfaces import DropColumn, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, LogicalType, Table
 from cdc.testing.targets import (
     BODY,
     ID,
+    INT,
     KEYED,
     KEYLESS,
     NOTE,
@@ -31,6 +32,8 @@ SOFT = Table("public", "soft", (ID, NOTE, GONE), primary_key=(0,), identity=(0,)
 SOFT_KEYLESS = Table("public", "soft keyless", (NOTE, GONE), live="_cdc_gone")
 UNTIL = Column("_cdc_until", TEXT, nullable=False)
 VERSIONS = Table("public", "versions", (ID, NOTE, UNTIL, GONE), primary_key=(0, 2), live="_cdc_gone")
+FILLED = (Column("later", TEXT, missing="it's {x} 50% \\ é:é".encode()), Column("n", INT, missing=b"-7"))
+SHOWN = ("it's {x} 50% \\ é:é", "-7")
 THEN, NOW = "2024-02-29 12:00:00.123456+00", "2024-03-01 00:00:00+00"
 
 
@@ -130,6 +133,62 @@ class ShapesContract:
         expect(target, warehouse, KEYED, row("1", None, "new"), row("2", None, "d"))
         warehouse.close()
 
+    @pytest.mark.parametrize("created", [False, True])
+    def test_rows_of_an_older_shape_show_what_the_source_shows(self, target: Target, created: bool) -> None:
+        """The target has the newer shape: it was added, or is there from the beginning, as after a copy."""
+        for narrow in (KEYED, KEYLESS):
+            warehouse = target.open()
+            wide = replace(narrow, columns=(*narrow.columns, *FILLED))
+            texts = {each: (each, "a", "b") if narrow.key else (each, "b") for each in "123456"}
+            put(warehouse, *[] if created else [Merge(narrow)], Merge(wide))
+            put(warehouse, *_added(wide, row(*texts["1"], None, "1")))
+            put(warehouse, *_added(narrow, row(*texts["1"]), row(*texts["2"])))
+            csv = "".join(",".join(texts[each]) + "\n" for each in "34")
+            put(warehouse, chunk(narrow, csv, 2), chunk(narrow, ",".join(texts["5"]) + "\n", 1, fresh=True))
+            again = [] if narrow.key else [row(*texts["1"], *SHOWN)]
+            shown = [row(*texts[each], *SHOWN) for each in "2345"]
+            expect(target, warehouse, wide, row(*texts["1"], None, "1"), *again, *shown)
+            emptied = _added(narrow, row(*texts["1"]))
+            emptied[0].truncate = True
+            put(warehouse, *emptied)
+            put(warehouse, *_added(wide, row(*texts["6"], "x", None)))
+            expect(target, warehouse, wide, row(*texts["1"], *SHOWN), row(*texts["6"], "x", None))
+            warehouse.close()
+
+    def test_a_column_that_grows_keeps_what_older_rows_show(self, target: Target) -> None:
+        small = Column("n", LogicalType("int2"), missing=b"-7")
+        tables = [replace(KEYED, columns=(*KEYED.columns, replace(small, type=t))) for t in (small.type, INT)]
+        warehouse = target.open()
+        put(warehouse, Merge(KEYED), Merge(tables[0], upserts=[row("1", "a", "b", "3")]))
+        tables[1] = replace(tables[1], columns=(*KEYED.columns, replace(small, type=INT, missing=None)))
+        try:
+            put(warehouse, Merge(tables[1], upserts=[row("2", "a", "b", "3")]))
+        except ColumnRefused:
+            pytest.skip("this target alters no types")
+        put(warehouse, Merge(KEYED, upserts=[row("3", "a", "b")]))
+        expected = [row("1", "a", "b", "3"), row("2", "a", "b", "3"), row("3", "a", "b", "-7")]
+        expect(target, warehouse, tables[1], *expected)
+        warehouse.close()
+
+    def test_a_column_without_its_default_is_null_in_new_rows(self, target: Target) -> None:
+        """The source has dropped it. Also for a column that has none, one that is not there, and again after a crash."""
+        for narrow in (KEYED, KEYLESS):
+            warehouse = target.open()
+            wide = replace(narrow, columns=(*narrow.columns, *FILLED))
+            texts = {each: (each, "a", "b") if narrow.key else (each, "b") for each in "123"}
+            put(warehouse, *_added(narrow, row(*texts["1"])))
+            put(warehouse, *_added(wide, row(*texts["2"], None, "2")))
+            for _ in range(2):
+                warehouse.alter(wide, [DropDefault(name) for name in ("later", "n", "body", "never")])
+                put(warehouse, Merge(narrow))
+            put(warehouse, *_added(narrow, row(*texts["3"])))
+            expected = [row(*texts["1"], *SHOWN), row(*texts["2"], None, "2"), row(*texts["3"], None, None)]
+            expect(target, warehouse, wide, *expected)
+            put(warehouse, *_added(narrow, row(*texts["1"])))
+            again = [] if narrow.key else [row(*texts["1"], None, None)]
+            expect(target, warehouse, wide, *expected, *again)
+            warehouse.close()
+
     def test_a_table_is_dropped_and_made_again(self, target: Target) -> None:
         warehouse = target.open()
         put(warehouse, Merge(KEYED.shadow, upserts=[row("1", "a", "b")]), Merge(KEYED))
@@ -160,3 +219,8 @@ class ShapesContract:
         expect(target, warehouse, KEYED, row("1", "x", "b"))
         assert warehouse.state() == checkpoint(2)
         warehouse.close()
+
+
+def _added(table: Table, *rows: Row) -> list[Merge]:
+    """Rows as whole ones, of a table with a key or without."""
+    return [Merge(table, upserts=list(rows)) if table.key else Merge(table, inserts=list(rows))]

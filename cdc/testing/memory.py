@@ -15,7 +15,7 @@ from pyarrow import csv
 from cdc.errors import ColumnRefused
 from cdc.events import UNSENT, Cell
 from cdc.fold import Key, Merge
-from cdc.interfaces import Alteration, Checkpoint, DropTable, RenameColumn, View
+from cdc.interfaces import Alteration, Checkpoint, DropDefault, DropTable, RenameColumn, View
 from cdc.marks import check_overtaken, moved
 from cdc.schema import Table
 
@@ -23,11 +23,12 @@ NamedRow = dict[str, Cell]
 
 
 class StoredTable(msgspec.Struct):
-    """`rows` by key; a table without key numbers its rows."""
+    """`rows` by key; a table without key numbers its rows. `defaults`: of columns, where there are some."""
 
     columns: list[str]
     rows: dict[Key, NamedRow]
     next_number: int = 0
+    defaults: NamedRow = {}
 
 
 class Store(msgspec.Struct):
@@ -66,6 +67,7 @@ class MemoryWarehouse:
         for column in table.columns:
             if column.name not in stored.columns:
                 stored.columns.append(column.name)
+                stored.defaults[column.name] = column.missing
                 for row in stored.rows.values():
                     row[column.name] = column.missing
 
@@ -80,6 +82,11 @@ class MemoryWarehouse:
                 continue
             if isinstance(each, RenameColumn) and each.to in stored.columns:
                 raise ColumnRefused(f"there is a column {each.to}", column=each.to, where=table.full_name)
+            default = stored.defaults.pop(each.name, None)
+            if isinstance(each, DropDefault):
+                continue
+            if isinstance(each, RenameColumn):
+                stored.defaults[each.to] = default
             place = stored.columns.index(each.name)
             stored.columns[place : place + 1] = [each.to] if isinstance(each, RenameColumn) else []
             for row in stored.rows.values():
@@ -91,7 +98,9 @@ class MemoryWarehouse:
         if name not in self._open and name in self.tables and name not in self._dropped:
             stored = self.tables[name]
             rows = {key: dict(row) for key, row in stored.rows.items()}
-            self._open[name] = StoredTable(list(stored.columns), rows, stored.next_number)
+            self._open[name] = StoredTable(
+                list(stored.columns), rows, stored.next_number, dict(stored.defaults)
+            )
         return self._open.get(name)
 
     def apply(self, merge: Merge) -> Sequence[Key]:
@@ -146,7 +155,7 @@ class MemoryWarehouse:
         if not table.key:
             stored.next_number += 1
             key = (str(stored.next_number).encode(),)
-        target = stored.rows.setdefault(key, dict.fromkeys(stored.columns))
+        target = stored.rows.setdefault(key, {**dict.fromkeys(stored.columns), **stored.defaults})
         target.update(origin or {})
         target.update(
             {c.name: cell for c, cell in zip(table.columns, row, strict=True) if cell is not UNSENT}

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cdc.errors import ColumnRefused
-from cdc.interfaces import Alteration, DropTable, RenameColumn
+from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
 from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
-from connectors.sql import ascii_lower, check_same_name, check_table, literal, qualified, quote
+from connectors.sql import ascii_lower, check_same_name, check_table, comma, literal, qualified, quote
 from connectors.sql.altering import still_to_do
 from connectors.sql.arrays import flat, to_json
 
@@ -52,26 +52,27 @@ SAME_TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A column of the target as it is."""
+    """A column of the target as it is; `default` is an expression."""
 
     sql: str
     nullable: bool
+    default: str | None = None
 
 
 def read_columns(connection: DuckDBPyConnection, database: str, table: Table) -> dict[str, Present]:
     """The target's columns by name; none: there is no such table. TargetError if DuckDB takes another table for it."""
     rows = connection.execute(
-        "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
+        "SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns()"
         " WHERE database_name = $1 AND lower(schema_name) = lower($2) AND lower(table_name) = lower($3)"
         " ORDER BY column_index",
         [database, table.schema, table.name],
     ).fetchall()
     found: dict[str, Present] = {}
-    for schema, name, column, sql, nullable in rows:
+    for schema, name, column, sql, nullable, default in rows:
         if (ascii_lower(schema), ascii_lower(name)) == (ascii_lower(table.schema), ascii_lower(table.name)):
             check_same_name("schema", table.schema, schema, table)
             check_same_name("table", table.name, name, table)
-            found[column] = Present(sql, nullable)
+            found[column] = Present(sql, nullable, default)
     return found
 
 
@@ -96,14 +97,17 @@ def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings
 def alter(
     connection: DuckDBPyConnection, database: str, table: Table, alterations: Sequence[Alteration]
 ) -> None:
-    """Rename and drop columns that are there, or the table, in the open transaction."""
+    """Alter columns that are there, or drop the table, in the open transaction."""
     target = qualified(database, table.schema, table.name)
     present = read_columns(connection, database, table)
-    for each in still_to_do(table, present, alterations, ascii_lower):
+    defaults = [name for name, each in present.items() if each.default is not None]
+    for each in still_to_do(table, present, alterations, ascii_lower, defaults):
         if isinstance(each, DropTable):
             sql = f"DROP TABLE {target}"
         elif isinstance(each, RenameColumn):
             sql = f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
+        elif isinstance(each, DropDefault):
+            sql = f"ALTER TABLE {target} ALTER COLUMN {quote(each.name)} DROP DEFAULT"
         else:
             sql = f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}"
         connection.execute(sql).fetchall()
@@ -125,20 +129,25 @@ def _statements(
             theirs = original.get(column.name)
             if theirs is not None and _holds(theirs.sql, wanted[index].sql):
                 wanted[index] = _loaded_into(theirs.sql, wanted[index])
-        yield create_table(target, table, wanted)
+        defaults = [_default(*each, settings) for each in zip(table.columns, wanted, strict=True)]
+        yield create_table(target, table, wanted, defaults)
         return
     folded = {ascii_lower(name): name for name in present}
     for index, (column, kept) in enumerate(zip(table.columns, wanted, strict=True)):
         name = quote(column.name)
         known = folded.get(ascii_lower(column.name))
         if known is None:
-            yield from _add(target, column, kept, settings)
+            yield f"ALTER TABLE {target} ADD COLUMN {name} {kept.sql}{_default(column, kept, settings)}"
             present[column.name] = Present(kept.sql, True)
             continue
         check_same_name("column", column.name, known, table)
         if not _holds(present[known].sql, kept.sql):
-            using = _widening(table, column, present[known].sql, kept, settings)
+            text = _widening(table, column, present[known].sql, kept, settings)
+            using = f" USING ({text.replace('{x}', name)})" if text else ""
             yield f"ALTER TABLE {target} ALTER COLUMN {name} TYPE {kept.sql}{using}"
+            if text and (default := present[known].default) is not None:
+                value = text.replace("{x}", f"({default})")
+                yield f"ALTER TABLE {target} ALTER COLUMN {name} SET DEFAULT ({value})"
             present[known] = Present(kept.sql, present[known].nullable)
         if not present[known].nullable and index not in table.key:
             yield f"ALTER TABLE {target} ALTER COLUMN {name} DROP NOT NULL"
@@ -147,26 +156,25 @@ def _statements(
             yield f"ALTER TABLE {target} ALTER COLUMN {quote(name)} DROP NOT NULL"
 
 
-def _add(target: str, column: Column, kept: ColumnType, settings: Settings) -> Iterator[str]:
-    """Rows that are there get the value that PostgreSQL shows for them; later ones bring their own."""
+def _default(column: Column, kept: ColumnType, settings: Settings) -> str:
+    """Rows that are there, and those of an older shape still to come, get the value that PostgreSQL shows for them."""
     if column.missing is None:
-        yield f"ALTER TABLE {target} ADD COLUMN {quote(column.name)} {kept.sql}"
-        return
-    value = kept.load_of(f"{_text_literal(column, kept)}")
+        return ""
+    value = _constant(column, column.missing, kept, settings)
     if settings.unrepresentable == "null" and kept is not TEXT:
         value = f"TRY({value})"
-    yield f"ALTER TABLE {target} ADD COLUMN {quote(column.name)} {kept.sql} DEFAULT ({value})"
-    yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} DROP DEFAULT"
+    return f" DEFAULT ({value})"
 
 
-def _text_literal(column: Column, kept: ColumnType) -> str:
-    assert column.missing is not None
-    if kept.array == "list":
-        elements = ("NULL" if e is None else literal(e.decode()) for e in flat(column.missing))
-        return f"([{', '.join(elements)}]::VARCHAR[])"
+def _constant(column: Column, missing: bytes, kept: ColumnType, settings: Settings) -> str:
+    """A value from PostgreSQL's text. A default can have no lambda: elements are loaded one by one."""
     element = column.type.element
-    text = to_json(column.missing, element.kind) if kept.array == "json" and element else column.missing
-    return f"({literal(text.decode())})"
+    if kept.array == "list" and element is not None:
+        loaded = logical(element, settings)
+        cells = ("NULL" if e is None else loaded.load_of(f"({literal(e.decode())})") for e in flat(missing))
+        return f"[{comma(cells)}]::{kept.sql}"
+    text = to_json(missing, element.kind) if kept.array == "json" and element else missing
+    return kept.load_of(f"({literal(text.decode())})")
 
 
 def _plan(database: str, table: Table, settings: Settings, present: Mapping[str, Present]) -> Plan:
@@ -174,7 +182,7 @@ def _plan(database: str, table: Table, settings: Settings, present: Mapping[str,
         _loaded_into(present[column.name].sql, column_type(table, column, settings))
         for column in table.columns
     )
-    extras = tuple(name for name in present if name not in table.column_names)
+    extras = tuple((name, each.default) for name, each in present.items() if name not in table.column_names)
     return Plan(table, database, columns, extras, settings.unrepresentable == "null")
 
 
@@ -206,19 +214,18 @@ def _digits(sql: str) -> tuple[int, int] | None:
 
 
 def _widening(table: Table, column: Column, present: str, kept: ColumnType, settings: Settings) -> str:
-    """The USING clause that alters a column without altering a value; TargetError if there is none."""
+    """The expression, of `{x}`, that alters a column without altering a value; empty: its cast. TargetError if there is none."""
     if _holds(kept.sql, present) and kept.sql != TEXT.sql:
         return ""
     if kept.sql == TEXT.sql:
         for rule in ("list", "json"):  # not the source's type may have changed, but the rule
             natural = logical(column.type, msgspec.structs.replace(settings, arrays=rule))
             if natural.sql == present and natural.exact:
-                return f" USING ({natural.text_of(quote(column.name))})"
+                return natural.text
         if digits := _digits(present):
-            return f" USING ({decimal(*digits).text_of(quote(column.name))})"
+            return decimal(*digits).text
         if present in SAME_TEXT:
-            text = next((kind.text for kind in KINDS.values() if kind.sql == present), PRINTED)
-            return f" USING ({text.replace('{x}', quote(column.name))})"
+            return next((kind.text for kind in KINDS.values() if kind.sql == present), PRINTED)
     raise ColumnRefused(
         f"column {column.name} is {present} in the target, and the source now sends {column.type_name or column.type.kind}"
         f" (kept as {kept.sql})",

@@ -151,7 +151,7 @@ class Merger:
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
         """A target with fewer copies than the source had is no longer equal to it: said, since a replay does it too."""
-        if "rowid" in map(str.lower, (*plan.table.column_names, *plan.extras)):
+        if "rowid" in map(str.lower, (*plan.table.column_names, *(name for name, _ in plan.extras))):
             raise TargetError(
                 "rows of a table without key cannot be removed by value if it has a column rowid",
                 why="DuckDB's own row number is hidden by it",

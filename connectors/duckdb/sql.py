@@ -23,13 +23,14 @@ STAGE = "temp.main._cdc_stage"
 class Plan:
     """How rows of one shape of a table are written. Lists of `columns` are in the order of `table.columns`.
 
-    `extras` are columns that only the target has: dropped in the source, or of a newer shape. They keep their values.
+    `extras` are columns that only the target has, with their defaults: dropped in the source, or of a newer shape. They keep
+    their values.
     """
 
     table: Table
     database: str
     columns: tuple[ColumnType, ...]
-    extras: tuple[str, ...] = ()
+    extras: tuple[tuple[str, str | None], ...] = ()
     null_if_refused: bool = False
 
     @cached_property
@@ -144,7 +145,7 @@ class Plan:
     def stage(self, view: str, unsent: Collection[int], *, origin: str, join: str) -> str:
         """Put whole rows aside: those of a view, completed from the target's rows, which are found by columns `origin`."""
         values = [self._completed(i, i in unsent) for i in range(len(self.columns))]
-        values += [f"t.{quote(name)} AS x{i}" for i, name in enumerate(self.extras)]
+        values += [f"{self._extra(*extra)} AS x{i}" for i, extra in enumerate(self.extras)]
         on = " AND ".join(f"t.{self.names[i]} = {self.load(i, origin)}" for i in self.table.key)
         return (
             f"CREATE OR REPLACE TEMP TABLE _cdc_stage AS SELECT {comma(values)}, b.n"
@@ -157,6 +158,13 @@ class Plan:
             value = f"CASE WHEN b.u{index} THEN t.{self.names[index]} ELSE {value} END"
         return f"{value} AS s{index}"
 
+    def _extra(self, name: str, default: str | None) -> str:
+        """What a row has in a column of the target's own: its default, if the target does not know the row."""
+        value = f"t.{quote(name)}"
+        if default is None:
+            return value
+        return f"CASE WHEN t.{self.names[self.table.key[0]]} IS NULL THEN ({default}) ELSE {value} END"
+
     def unstaged(self, view: str) -> str:
         """The numbers of a view's rows that found no target row."""
         return f"SELECT n FROM {view} ANTI JOIN {STAGE} USING (n) ORDER BY n"
@@ -167,7 +175,7 @@ class Plan:
 
     @cached_property
     def insert_staged(self) -> str:
-        names = [*self.names, *map(quote, self.extras)]
+        names = [*self.names, *(quote(name) for name, _ in self.extras)]
         values = [f"s{i}" for i in range(len(self.columns))] + [f"x{i}" for i in range(len(self.extras))]
         return f"INSERT INTO {self.target} ({comma(names)}) SELECT {comma(values)} FROM {STAGE}"
 
@@ -199,10 +207,10 @@ class Plan:
         return f"SELECT count(*), min({text}::VARCHAR) FROM {view} AS b WHERE {text} IS NOT NULL AND TRY({value}) IS NULL"
 
 
-def create_table(target: str, table: Table, columns: Sequence[ColumnType]) -> str:
+def create_table(target: str, table: Table, columns: Sequence[ColumnType], defaults: Sequence[str]) -> str:
     """Columns as they are in the source; NOT NULL only for the key: any other, the source may drop without a word."""
     lines = [
-        f"{quote(column.name)} {kept.sql}{' NOT NULL' if i in table.key else ''}"
-        for i, (column, kept) in enumerate(zip(table.columns, columns, strict=True))
+        f"{quote(column.name)} {kept.sql}{default}{' NOT NULL' if i in table.key else ''}"
+        for i, (column, kept, default) in enumerate(zip(table.columns, columns, defaults, strict=True))
     ]
     return f"CREATE TABLE {target} ({comma(lines)})"

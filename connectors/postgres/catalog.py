@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, DropTable, RenameColumn
+from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.postgres.naming import Naming
 from connectors.postgres.opening import Connection
@@ -25,8 +25,10 @@ DDL_LOCK = 0x6364630001  # any number of our own
 COLUMNS = """
     select a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), not a.attnotnull,
         a.attgenerated <> '', a.atthasdef or a.attidentity <> '',
-        t.typarray <> 0 and t.typcategory <> 'A' and t.typtype <> 'c' and t.typdelim = ','
+        t.typarray <> 0 and t.typcategory <> 'A' and t.typtype <> 'c' and t.typdelim = ',',
+        case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end
     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+        left join pg_catalog.pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
     where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
 # Whether nobody can tell an update from a deletion and an insertion, and COPY may write the table.
@@ -50,7 +52,7 @@ UNIQUE = """
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A column of the target as it is. `base` is its type without length or digits."""
+    """A column of the target as it is. `base` is its type without length or digits, `default` an expression."""
 
     sql: str
     base: str
@@ -58,6 +60,7 @@ class Present:
     generated: bool
     filled: bool
     listed: bool
+    default: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +113,18 @@ def evolve(connection: Connection, statements: Statements, table: Table, setting
 def alter(
     connection: Connection, statements: Statements, table: Table, alterations: Sequence[Alteration]
 ) -> None:
-    """Rename and drop columns that are there, or the table, in the open transaction."""
+    """Alter columns that are there, or drop the table, in the open transaction."""
     target = read_target(statements, table)
+    present = target.columns if target else {}
     name = qualified(table.schema, table.name)
-    for each in still_to_do(table, target.columns if target else (), alterations):
+    defaults = [column for column, each in present.items() if each.default is not None]
+    for each in still_to_do(table, present, alterations, defaults=defaults):
         if isinstance(each, DropTable):
             statement = f"drop table {name}"
         elif isinstance(each, RenameColumn):
             statement = f"alter table {name} rename column {quote(each.name)} to {quote(each.to)}"
+        elif isinstance(each, DropDefault):
+            statement = f"alter table {name} alter column {quote(each.name)} drop default"
         else:
             statement = f"alter table {name} drop column {quote(each.name)}"
         connection.execute(statement.encode())
@@ -174,7 +181,7 @@ def _statements(
                 wanted[index] = present.sql
         yield f"create schema if not exists {quote(table.schema)}"
         lines = [
-            f"{quote(column.name)} {kept}{' not null' if index in table.key else ''}"
+            f"{quote(column.name)} {kept}{_default(column, kept)}{' not null' if index in table.key else ''}"
             for index, (column, kept) in enumerate(zip(table.columns, wanted, strict=True))
         ]
         lines += [f"primary key ({comma(key)})"] if key else []
@@ -183,9 +190,9 @@ def _statements(
     for column, kept in zip(table.columns, wanted, strict=True):
         present = target.columns.get(column.name)
         if present is None:
-            yield from _add(name, column, kept)
+            yield f"alter table {name} add column {quote(column.name)} {kept}{_default(column, kept)}"
         elif not naming.is_given(table, column) and not holds(present.sql, kept):
-            yield _widen(name, table, column, present.sql, kept)
+            yield _widen(name, table, column, present, kept)
     yield from _key(name, table, target, key)
     keyed = {table.columns[index].name for index in table.key}
     kept_key = target.primary[1] if target.primary and target.primary[1] == keyed else frozenset()
@@ -209,23 +216,22 @@ def _key(name: str, table: Table, target: Target, key: Sequence[str]) -> Iterato
         yield f"alter table {name} {comma([*drop, *add])}"
 
 
-def _add(name: str, column: Column, kept: str) -> Iterator[str]:
-    """Rows that are there get the value that PostgreSQL shows for them; later ones bring their own."""
-    altered = f"alter table {name} add column {quote(column.name)} {kept}"
-    if column.missing is None:
-        yield altered
-        return
-    yield f"{altered} default {literal(column.missing.decode())}::{kept}"
-    yield f"alter table {name} alter column {quote(column.name)} drop default"
+def _default(column: Column, kept: str) -> str:
+    """Rows that are there, and those of an older shape still to come, get the value that PostgreSQL shows for them."""
+    return "" if column.missing is None else f" default {literal(column.missing.decode())}::{kept}"
 
 
-def _widen(name: str, table: Table, column: Column, present: str, wanted: str) -> str:
-    if holds(wanted, present) or wanted == TEXT:
-        quoted = quote(column.name)
-        return f"alter table {name} alter column {quoted} type {wanted} using {quoted}::{wanted}"
+def _widen(name: str, table: Table, column: Column, present: Present, wanted: str) -> str:
+    if holds(wanted, present.sql) or wanted == TEXT:
+        altered = f"alter column {quote(column.name)}"
+        actions = [f"{altered} type {wanted} using {quote(column.name)}::{wanted}"]
+        if present.default is not None:  # not every one is cast by itself
+            default = f"({present.default})::{wanted}"
+            actions = [f"{altered} drop default", *actions, f"{altered} set default {default}"]
+        return f"alter table {name} {comma(actions)}"
     full = f"{table.full_name}.{column.name}"
     raise ColumnRefused(
-        f"column {column.name} is {present} in the target, and {wanted} in the source",
+        f"column {column.name} is {present.sql} in the target, and {wanted} in the source",
         why="not every value of the one is one of the other",
         column=column.name,
         where=table.full_name,

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, DropTable, RenameColumn
+from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
+from connectors.snowflake.altering import LONGEST_NAME, aside, put_back, without_default
 from connectors.snowflake.session import Session
 from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan, constant, literal
@@ -22,7 +23,6 @@ from connectors.sql import check_same_name, check_table, comma, qualified, quote
 from connectors.sql.altering import still_to_do
 from connectors.sql.values import Unkeepable
 
-LONGEST_NAME = 255
 NAMED = {
     "REAL": "FLOAT",
     "TIME": "TIME(6)",
@@ -132,19 +132,34 @@ class Catalog:
             raise
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> list[str]:
-        """Rename and drop columns that are there."""
+        """Alter columns that are there, or drop the table."""
         target = qualified(table.schema, table.name)
-        statements = []
-        for each in still_to_do(table, self.present(table), alterations):
+        present, statements = self.present(table), []
+        defaults = self._defaults(table) if any(isinstance(each, DropDefault) for each in alterations) else ()
+        for each in alterations:
+            if isinstance(each, DropDefault) and each.name not in present and aside(each.name) in present:
+                statements.append(put_back(target, each.name))  # a crash came between
+        for each in still_to_do(table, present, alterations, defaults=defaults):
             if isinstance(each, DropTable):
                 statements.append(f"DROP TABLE IF EXISTS {target}")
+            elif isinstance(each, DropDefault):
+                statements += without_default(target, each.name, present[each.name].sql)
             elif isinstance(each, RenameColumn):
                 statements.append(
                     f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
                 )
+                present[each.to] = present.pop(each.name)
             else:
                 statements.append(f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}")
         return statements
+
+    def _defaults(self, table: Table) -> list[str]:
+        """The columns that have a default, or whose namesakes have one in a schema of other letters: too many do no harm."""
+        query = (
+            "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE COLUMN_DEFAULT IS NOT NULL"
+            f" AND UPPER(TABLE_SCHEMA) = UPPER({literal(table.schema)}) AND TABLE_NAME = {literal(table.name)}"
+        )
+        return [name for (name,) in self._session.run(query).fetchall()]
 
 
 def check_names(table: Table, metadata_schema: str) -> None:

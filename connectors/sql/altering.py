@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cdc.errors import ColumnRefused
-from cdc.merge import Alteration, DropTable, RenameColumn
+from cdc.merge import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Table
 
 
@@ -14,17 +14,23 @@ def still_to_do(
     present: Collection[str],
     alterations: Sequence[Alteration],
     fold: Callable[[str], str] = str,
+    defaults: Collection[str] = (),
 ) -> Iterator[Alteration]:
-    """Those that find what they alter: `present` are the target's columns, none if it has no such table.
+    """Those that find what they alter: `present` are the target's columns, none if it has no such table, and `defaults` those
+    of them that have a default.
 
     `fold` makes names equal that the target takes for the same. Raises ColumnRefused for a name that another column has.
     """
-    left = set(present)
+    left, filled = set(present), set(defaults)
     for each in alterations:
         if isinstance(each, DropTable):
             if left:
                 yield each
             left.clear()
+        elif isinstance(each, DropDefault):
+            if each.name in left & filled:
+                filled.remove(each.name)
+                yield each
         elif each.name in left:
             left.remove(each.name)
             if isinstance(each, RenameColumn):
@@ -32,6 +38,8 @@ def still_to_do(
                     what = f"column {each.name} cannot be renamed to {each.to}, which is there already"
                     raise ColumnRefused(what, column=each.to, where=table.full_name)
                 left.add(each.to)
+                filled |= {each.to} if each.name in filled else set()
+            filled.discard(each.name)
             yield each
 
 

@@ -5,16 +5,23 @@ Types are SQLAlchemy's, or `Verbatim` for those that a target writes in its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Executable, MetaData, PrimaryKeyConstraint, Table, inspect
+from sqlalchemy import Column, Connection, Executable, MetaData, PrimaryKeyConstraint, Table, inspect, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from cdc import schema
+
+MARIADB_DEFAULTS = text(
+    "SELECT column_name, column_default FROM information_schema.columns"
+    " WHERE table_schema = coalesce(:s, database()) AND table_name = :t"
+)
 
 
 class Verbatim(UserDefinedType[Any]):
@@ -29,20 +36,48 @@ class Verbatim(UserDefinedType[Any]):
         return self.text
 
 
+class Constant(ColumnElement[Any]):
+    """A default by its text in DDL, where nothing is escaped any more."""
+
+    inherit_cache = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@compiles(Constant)
+def _written(constant: Constant, *_: Any, **__: Any) -> str:
+    return constant.text
+
+
 class Present(NamedTuple):
     """A column that the target has."""
 
     type: TypeEngine[Any]
     nullable: bool
+    default: str | None = None
+    """As text in DDL."""
 
 
 def describe(
-    table: schema.Table, types: Sequence[TypeEngine[Any]], *, name: str, into: str | None, key: bool = True
+    table: schema.Table,
+    types: Sequence[TypeEngine[Any]],
+    *,
+    name: str,
+    into: str | None,
+    key: bool = True,
+    defaults: Mapping[str, str] = {},
 ) -> Table:
     """The target table `into`.`name` for rows of this shape. NOT NULL only for the key: any other, the source may drop without
-    a word."""
+    a word. `defaults`: by column, as texts in DDL."""
     columns: list[Column[Any]] = [
-        Column(column.name, kept, nullable=index not in table.key, autoincrement=False)
+        Column(
+            column.name,
+            kept,
+            nullable=index not in table.key,
+            autoincrement=False,
+            server_default=Constant(defaults[column.name]) if column.name in defaults else None,
+        )
         for index, (column, kept) in enumerate(zip(table.columns, types, strict=True))
     ]
     keys = [PrimaryKeyConstraint(*(columns[index] for index in table.key))] if key and table.key else []
@@ -68,4 +103,11 @@ def present(connection: Connection, name: str, into: str | None) -> dict[str, Pr
         columns = inspect(connection).get_columns(name, schema=into)
     except NoSuchTableError:
         return {}
-    return {column["name"]: Present(column["type"], column["nullable"]) for column in columns}
+    defaults = {column["name"]: column.get("default") for column in columns}
+    if getattr(connection.dialect, "is_mariadb", False):  # of texts, SQLAlchemy does not find all
+        found = connection.execute(MARIADB_DEFAULTS, {"s": into, "t": name})
+        defaults = {column: None if default == "NULL" else default for column, default in found}
+    return {
+        column["name"]: Present(column["type"], column["nullable"], defaults.get(column["name"]))
+        for column in columns
+    }

@@ -17,12 +17,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateSchema, CreateTable
 
 from cdc.errors import ColumnRefused, TargetError
-from cdc.interfaces import Alteration, DropTable, RenameColumn
+from cdc.interfaces import Alteration
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
-from connectors.sql.altering import still_to_do
 from connectors.sql.tables import Present, add_column, describe, present
-from connectors.sql.values import Unkeepable
+from connectors.sqlalchemy.altering import Known, statements
+from connectors.sqlalchemy.defaults import defaults_for
 from connectors.sqlalchemy.family import Family, check_names
 from connectors.sqlalchemy.settings import Settings
 from connectors.sqlalchemy.sql import Plan
@@ -38,10 +38,13 @@ class Catalog:
         self.family = family
         self.settings = settings
 
-    def present(self, connection: Connection, table: Table) -> dict[str, tuple[Stored, bool]]:
-        """The target's columns by name, with their types and whether they take NULL; empty: there is no such table."""
+    def present(self, connection: Connection, table: Table) -> dict[str, Known]:
+        """The target's columns by name; empty: there is no such table."""
         found = self._columns(connection, table)
-        return {name: (stored(each.type, self.family), each.nullable) for name, each in found.items()}
+        return {
+            name: Known(stored(each.type, self.family), each.nullable, each.default)
+            for name, each in found.items()
+        }
 
     def _columns(self, connection: Connection, table: Table) -> dict[str, Present]:
         schema, name = self.family.place(table)
@@ -58,10 +61,10 @@ class Catalog:
             return None
         return self._plan(connection, table, present)
 
-    def _plan(self, connection: Connection, table: Table, present: Mapping[str, tuple[Stored, bool]]) -> Plan:
+    def _plan(self, connection: Connection, table: Table, present: Mapping[str, Known]) -> Plan:
         columns = []
         for each in table.columns:
-            kept = present[each.name][0]
+            kept = present[each.name].kept
             found = way(each.type, kept, self.family)
             if found is None:
                 raise self._refused(table, each, kept, stored(self._wanted(table, each), self.family))
@@ -85,8 +88,8 @@ class Catalog:
             yield str(CreateSchema(schema, if_not_exists=True).compile(dialect=dialect))
         types = self._created(connection, table)
         plain = not self.family.is_mysql or all(is_short(types[index]) for index in table.key)
-        name = self.family.place(table)[1]
-        described = describe(table, types, name=name, into=schema, key=plain)
+        defaults = self._defaults(table, types, dialect)
+        described = self._described(table, types, key=plain, defaults=defaults)
         created = str(CreateTable(described, if_not_exists=True).compile(dialect=dialect))
         if table.key and not plain:
             end = created.rindex(")")  # in the same statement: two could be parted by a crash
@@ -110,32 +113,41 @@ class Catalog:
         parts = (f"{quote(table.columns[i].name)}{indexed(types[i])}" for i in table.key[:4])
         return f"KEY {quote('_cdc_key')} ({comma(parts)})"
 
-    def _described(self, table: Table, *, key: bool) -> SQLTable:
+    def _described(
+        self,
+        table: Table,
+        types: Sequence[_Type] = (),
+        *,
+        key: bool = False,
+        defaults: Mapping[str, str] = {},
+    ) -> SQLTable:
         schema, name = self.family.place(table)
-        types = [self._wanted(table, column) for column in table.columns]
-        return describe(table, types, name=name, into=schema, key=key)
+        types = types or [self._wanted(table, column) for column in table.columns]
+        return describe(table, types, name=name, into=schema, key=key, defaults=defaults)
+
+    def _defaults(self, table: Table, types: Sequence[_Type], dialect: Dialect) -> dict[str, str]:
+        kept = [stored(each, self.family) for each in types]
+        return defaults_for(table, kept, self.family, self.settings, dialect)
 
     def _wanted(self, table: Table, column: Column) -> _Type:
         return column_type(table, column, self.settings, self.family)
 
-    def _changes(
-        self, connection: Connection, table: Table, present: dict[str, tuple[Stored, bool]]
-    ) -> Iterator[str]:
+    def _changes(self, connection: Connection, table: Table, present: Mapping[str, Known]) -> Iterator[str]:
         folded = {self.family.fold(name): name for name in present}
         for column in table.columns:
             known = folded.get(self.family.fold(column.name))
             if known is None:
-                yield from self._add(connection, table, column)
+                yield self._add(connection, table, column)
                 continue
             check_same_name("column", column.name, known, table)
             wanted = stored(self._wanted(table, column), self.family)
-            kept, nullable = present[known]
-            if not holds(kept, wanted) or way(column.type, kept, self.family) is None:
-                yield self._widened(connection, table, column, kept, wanted)
-            elif not nullable and column.name not in [table.columns[i].name for i in table.key]:
-                yield self._without_not_null(connection, table, column)
-        for name, (_, nullable) in present.items():
-            if not nullable and name not in table.column_names:
+            there = present[known]
+            if not holds(there.kept, wanted) or way(column.type, there.kept, self.family) is None:
+                yield self._widened(connection, table, column, there, wanted)
+            elif not there.nullable and column.name not in [table.columns[i].name for i in table.key]:
+                yield self._without_not_null(connection, table, column, there)
+        for name, there in present.items():
+            if not there.nullable and name not in table.column_names:
                 raise TargetError(
                     f"the target's own column {name} does not take NULL",
                     why="rows of the source have no value for it",
@@ -143,52 +155,25 @@ class Catalog:
                     hint="alter it to allow NULL",
                 )
 
-    def _add(self, connection: Connection, table: Table, column: Column) -> Iterator[str]:
+    def _add(self, connection: Connection, table: Table, column: Column) -> str:
         """Rows that are there get the value that PostgreSQL shows for them, in the statement that adds the column: a crash
         between two would leave them without. The default stays, for rows of the older shape that are still to come."""
-        dialect = connection.dialect
         alone = replace(table, columns=(column,), primary_key=(), identity=())
-        described = self._described(alone, key=False)
-        if column.missing is None:
-            yield add_column(dialect, described, column.name)
-            return
-        yield f"{add_column(dialect, described, column.name)} DEFAULT {self._default(table, column, dialect)}"
-
-    def _default(self, table: Table, column: Column, dialect: Dialect) -> str:
-        assert column.missing is not None
-        kept = way(column.type, stored(self._wanted(table, column), self.family), self.family)
-        assert kept is not None, "what we create, we can fill"
-        try:
-            value = kept.load(column.missing)
-        except Unkeepable:
-            if self.settings.unrepresentable == "null":
-                return "NULL"
-            raise
-        if isinstance(value, bool):
-            value = int(value)
-        if isinstance(value, bytes):
-            return f"X'{value.hex()}'"
-        if not isinstance(value, str):
-            return format(value, "f") if not isinstance(value, float) else repr(value)
-        processor: Any = sa.String().literal_processor(dialect)  # type: ignore[no-untyped-call]
-        assert processor is not None
-        text: str = processor(value)
-        if self.family.is_mysql:
-            text = text.replace("\\", "\\\\")
-            return f"({text})" if not getattr(dialect, "is_mariadb", True) else text
-        return text
+        defaults = self._defaults(alone, [self._wanted(table, column)], connection.dialect)
+        return add_column(connection.dialect, self._described(alone, defaults=defaults), column.name)
 
     def _widened(
-        self, connection: Connection, table: Table, column: Column, kept: Stored, wanted: Stored
+        self, connection: Connection, table: Table, column: Column, present: Known, wanted: Stored
     ) -> str:
+        kept = present.kept
         same_text = ("integer", "unsigned", "decimal", "date")
         free = wanted.family == "text" and kept.family in same_text
         if self.family.is_sqlite or not (free or holds(wanted, kept)):
             raise self._refused(table, column, kept, wanted)
         alone = replace(table, columns=(column,), primary_key=(), identity=())
-        return self._altered(connection, alone, "TYPE")
+        return self._altered(connection, alone, "TYPE", present.default)
 
-    def _without_not_null(self, connection: Connection, table: Table, column: Column) -> str:
+    def _without_not_null(self, connection: Connection, table: Table, column: Column, present: Known) -> str:
         alone = replace(table, columns=(column,), primary_key=(), identity=())
         if self.family.is_sqlite:
             raise ColumnRefused(
@@ -197,11 +182,15 @@ class Catalog:
                 where=table.full_name,
                 hint=f"`cdc resync {table.full_name}` copies the table anew",
             )
-        return self._altered(connection, alone, "DROP NOT NULL")
+        return self._altered(connection, alone, "DROP NOT NULL", present.default)
 
-    def _altered(self, connection: Connection, alone: Table, how: str) -> str:
-        """The table's only column, as it is to be from now on."""
-        described = self._described(alone, key=False)
+    def _altered(self, connection: Connection, alone: Table, how: str, default: str | None) -> str:
+        """The table's only column, as it is to be from now on; `default` is what it has."""
+        defaults = {}
+        if default is not None and self.family.is_mysql:  # MODIFY says it anew
+            needs = not getattr(connection.dialect, "is_mariadb", True) and not default.startswith("(")
+            defaults[alone.columns[0].name] = (f"({default})" if needs else default).replace("%", "%%")
+        described = self._described(alone, defaults=defaults)
         [column] = described.columns
         name = _name(connection, described)
         if self.family.is_mysql:
@@ -212,23 +201,14 @@ class Catalog:
         return f"ALTER TABLE {name} ALTER COLUMN {quoted} {kind}"
 
     def alter(self, connection: Connection, table: Table, alterations: Sequence[Alteration]) -> list[str]:
-        """Rename and drop columns that are there, or the table."""
-        described = self._described(table, key=False)
-        target, quote = _name(connection, described), connection.dialect.identifier_preparer.quote
-        statements = []
-        for each in still_to_do(table, self.present(connection, table), alterations, self.family.fold):
-            if isinstance(each, DropTable):
-                statements.append(self.drop(connection, table))
-            elif isinstance(each, RenameColumn):
-                statements.append(
-                    f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
-                )
-            else:
-                statements.append(f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}")
-        return statements
+        """Alter columns that are there, or drop the table."""
+        target = self._described(table)
+        return list(
+            statements(connection, self.family, target, self.present(connection, table), table, alterations)
+        )
 
     def drop(self, connection: Connection, table: Table) -> str:
-        return f"DROP TABLE {_name(connection, self._described(table, key=False))}"
+        return f"DROP TABLE {_name(connection, self._described(table))}"
 
     def _refused(self, table: Table, column: Column, kept: Stored, wanted: Stored) -> ColumnRefused:
         return ColumnRefused(

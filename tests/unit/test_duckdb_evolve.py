@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,67 @@ def test_a_column_is_widened_without_loss(
     assert shown(warehouse)[0] == (sql, kept)
     put(warehouse, of(narrow), 3, value)  # of the older shape, still in the stream
     assert [row[0] for row in shown(warehouse)] == [sql] * 3
+
+
+OLDER = Table("public", "t", (ID,), primary_key=(0,))
+
+
+def filled(kind: LogicalType, missing: str) -> Table:
+    """Of rows that are older than the column."""
+    return replace(of(kind), columns=(ID, replace(of(kind).columns[1], missing=missing.encode())))
+
+
+def put_older(warehouse: DuckDBWarehouse, key: int) -> None:
+    warehouse.evolve(OLDER)
+    warehouse.apply(Merge(OLDER, upserts=[(b"%d" % key,)]))
+    warehouse.commit(Checkpoint())
+
+
+@pytest.mark.parametrize("created", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "missing", "shown_as"),
+    [
+        (listed("bytea"), r'{"\\x00ff",NULL}', r"['\\x00\\xFF', NULL]"),
+        (listed("date"), "{2024-02-29}", "[2024-02-29]"),
+        (LogicalType("bytea"), r"\x00ff", r"\x00\xFF"),
+        (LogicalType("timestamp"), "0044-03-15 01:02:03 BC", "0044-03-15 (BC) 01:02:03"),
+        (LogicalType("interval"), "1 day +02:03:04", "1 day 02:03:04"),
+        (LogicalType("float8"), "-Infinity", "-inf"),
+    ],
+)
+def test_older_rows_show_a_value_of_any_type_also_when_the_file_is_opened_again(
+    tmp_path: Path, created: bool, kind: LogicalType, missing: str, shown_as: str
+) -> None:
+    rules = duckdb.Settings(path=str(tmp_path / "w.duckdb"))
+    warehouse = duckdb.connect(rules, "unit")
+    if not created:
+        put_older(warehouse, 1)
+    warehouse.evolve(filled(kind, missing))
+    warehouse.commit(Checkpoint())
+    put_older(warehouse, 2)
+    warehouse.close()
+    warehouse = duckdb.connect(rules, "unit")
+    put_older(warehouse, 3)
+    found = [text for _, text in shown(warehouse)]
+    warehouse.close()
+    assert found == [shown_as] * (2 if created else 3)
+
+
+def test_what_older_rows_show_becomes_a_text_as_their_values_do(warehouse: DuckDBWarehouse) -> None:
+    put(warehouse, filled(numeric(2, 2), "-0.25"), 1, "0.25")
+    put(warehouse, of(numeric()), 2, "1e5")
+    put_older(warehouse, 3)
+    assert [text for _, text in shown(warehouse)] == ["0.25", "1e5", "-0.25"]
+
+
+def test_a_value_that_cannot_be_kept_is_refused_when_an_older_row_needs_it(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    put(warehouse, filled(numeric(4, 2), "NaN"), 1, "0.25")
+    with pytest.raises(TargetError):
+        put_older(warehouse, 2)
+    put(warehouse, filled(numeric(4, 2), "NaN"), 3, "0.5")
+    assert [text for _, text in shown(warehouse)] == ["0.25", "0.50"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,20 @@ def test_a_dropped_column(policy: Dropped, value: dict[str, str | None]) -> None
     assert len(kept.notes) == 1
 
 
+def test_the_default_of_a_column_that_the_source_dropped_is_not_for_new_rows() -> None:
+    """But for rows that are older than the column, as long as the source has it."""
+    kept = Kept()
+    added = replace(
+        table(id=1, v=2), columns=(Column("id", TEXT, attnum=1), Column("v", TEXT, attnum=2, missing=b"7"))
+    )
+    kept.put(added, "1", "a")
+    kept.put(replace(table(id=1), catalog=(1, 2)), "2")
+    kept.put(table(id=1), "3")
+    kept.restart()
+    kept.put(table(id=1), "4")
+    assert [row["v"] for row in kept.rows()] == ["a", "7", None, None]
+
+
 def test_a_column_that_is_only_not_sent_any_more_is_not_dropped() -> None:
     """It is left out by settings, or the shape is older than the catalog: the source has it."""
     kept = Kept(dropped_columns="drop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdc.errors import ColumnRefused
-from cdc.merge import DropColumn, DropTable, RenameColumn
+from cdc.merge import DropColumn, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, LogicalType, Table
 from connectors.sql import ascii_lower
 from connectors.sql.altering import still_to_do
@@ -41,3 +41,11 @@ def test_a_name_that_another_column_has_is_refused() -> None:
 def test_a_table_is_dropped_once() -> None:
     assert list(still_to_do(TABLE, ["a"], [DropTable(), DropTable(), DropColumn("a")])) == [DropTable()]
     assert list(still_to_do(TABLE, [], [DropTable()])) == []
+
+
+def test_a_default_is_dropped_where_there_is_one_under_its_name_of_then() -> None:
+    drop, rename = DropDefault("a"), RenameColumn("a", "b")
+    assert list(still_to_do(TABLE, ["a", "c"], [drop, drop, DropDefault("c")], defaults=["a"])) == [drop]
+    assert list(still_to_do(TABLE, [], [drop], defaults=["a"])) == []
+    after = [rename, drop, DropDefault("b")]
+    assert list(still_to_do(TABLE, ["a"], after, defaults=["a"])) == [rename, DropDefault("b")]
