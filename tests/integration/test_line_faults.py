@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cdc.errors import EXIT_FAILED
@@ -65,6 +66,39 @@ def test_a_full_disk(replica: Replica, small_disk: Path) -> None:
     assert str(small_disk) in told
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     replica.assert_equal()
+
+
+def counted(path: str) -> dict[str, int]:
+    """How many rows the tables of a DuckDB file have, the shadows too."""
+    with duckdb.connect(path, read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'public'"
+        ).fetchall()
+        return {
+            name: connection.execute(f"select count(*) from public.{name}").fetchall()[0][0]
+            for (name,) in names
+        }
+
+
+def test_a_disk_that_fills_while_a_table_is_copied_anew(replica: Replica, small_disk: Path) -> None:
+    """There is room for the table, not for half of its rows again: it stays as it was, and the copy goes on when there is."""
+    path = str(small_disk / "warehouse.duckdb")
+    replica.settings["warehouses.local"]["path"] = path
+    replica.settings["snapshot"] = {"chunk_rows": 1000}
+    prepared(replica)
+    replica.database.execute(LARGE.replace("80000", "20000"))
+    replica.catch_up()
+    used = sum(each.stat().st_size for each in small_disk.iterdir())
+    (small_disk / "ballast").write_bytes(bytes(12 * MB - used - 3 * MB))
+    with replica.process("resync", "public.t") as copying:
+        told = ended(copying, EXIT_FAILED)
+    assert "no space is left on the disk" in told
+    rows = counted(path)
+    assert rows.pop("t") == 20001
+    assert [0 < gathered < 20001 for gathered in rows.values()] == [True]
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    replica.assert_equal()
+    assert counted(path) == {"t": 20001}
 
 
 def test_a_limit_on_the_size_of_files(replica: Replica) -> None:
