@@ -212,9 +212,9 @@ class Book(CopyObserver, Notes):
         return note
 
     def _count(self, merge: Merge) -> None:
-        table = self._tables.setdefault(
-            merge.source.full_name, TableStatus(name=merge.source.full_name, state="live")
-        )
+        name = merge.source.full_name
+        state = "new" if self.source.server else "live"  # a reader that is here tells what becomes of it
+        table = self._tables.setdefault(name, TableStatus(name=name, state=state))
         table.inserts += merge.counts.get(INSERT, 0)
         table.updates += merge.counts.get(UPDATE, 0)
         table.deletes += merge.counts.get(DELETE, 0)

@@ -32,6 +32,7 @@ class PostgresView:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
+        self._statements = Statements(connection)
         self._where = opening.where(settings)
         self._known: dict[Table, Target | None] = {}
         with self._explained(self._where):
@@ -75,7 +76,7 @@ class PostgresView:
     def _target(self, table: Table) -> Target | None:
         if table not in self._known:
             with self._explained(table.full_name):
-                self._known[table] = read_target(Statements(self._connection), table)
+                self._known[table] = read_target(self._statements, table)
         return self._known[table]
 
     @contextmanager
