@@ -57,8 +57,9 @@ class Table:
     is sure to carry (empty under NOTHING and for DEFAULT without primary key; all columns under FULL). `unique_key` is an
     index that could be a primary key (unique, all NOT NULL) where there is none: Debezium takes keys of records from it.
 
-    `catalog` holds the attribute numbers of all columns that the catalog has by now (empty: unknown): one that is not among
-    them has been dropped.
+    `catalog` holds the attribute numbers of all columns that the catalog has by now (empty: unknown), and, as negative ones,
+    of those that were dropped: a number that is not there belongs to a column that came later. The dropped ones tell apart shapes
+    before a column was added and after it was dropped.
 
     `live` belongs to shapes of a target: a column in which a row has NULL as long as it counts; one with a value there is
     past (deleted softly, an ended version). Empty: all rows count. `stands_for` is the full name of the table whose rows a
@@ -114,6 +115,8 @@ class Table:
         parts = [self.schema, self.name, self.replica_identity, repr(self.primary_key), repr(self.identity)]
         parts += [repr(self.unique_key)] if self.unique_key else []
         parts += [self.live] if self.live else []
+        dropped = [number for number in self.catalog if number < 0]
+        parts += [repr(dropped)] if dropped else []
         parts += [repr((c.name, c.type, c.type_oid, c.typmod, c.nullable, c.default)) for c in self.columns]
         return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 

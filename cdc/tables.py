@@ -41,7 +41,8 @@ class TableFacts:
 
     `columns` are the live ones in the order of attnum. `primary_key` names columns in the order of the constraint,
     `identity_index` those of the index chosen by REPLICA IDENTITY USING INDEX, and `unique_key` those of an index that
-    could be chosen (unique, all NOT NULL, not partial, not deferrable) where there is no primary key.
+    could be chosen (unique, all NOT NULL, not partial, not deferrable) where there is no primary key. `dropped` are the
+    attribute numbers of columns that are there no more.
     """
 
     oid: int
@@ -53,6 +54,7 @@ class TableFacts:
     identity_index: tuple[str, ...] = ()
     unique_key: tuple[str, ...] = ()
     columns: tuple[ColumnFacts, ...] = ()
+    dropped: tuple[int, ...] = ()
 
     @property
     def identity(self) -> frozenset[str]:
@@ -79,7 +81,7 @@ def build_table(
         identity=flagged,
         oid=relation.oid,
         unique_key=_unique_key(relation, facts),
-        catalog=tuple(column.attnum for column in facts.columns) if facts else (),
+        catalog=(*(column.attnum for column in facts.columns), *(-n for n in facts.dropped)) if facts else (),
     )
 
 

@@ -112,7 +112,7 @@ class Catalog:
         row = self._connection.execute(RELATION + where, wanted).fetchone()
         if row is None:
             return None
-        oid, schema, name, relkind, replica_identity, primary_key, identity_index, unique_key = row
+        oid, schema, name, relkind, replica_identity, primary_key, identity_index, unique_key, dropped = row
         columns = self._connection.execute(COLUMNS, [oid]).fetchall()
         return TableFacts(
             oid=oid,
@@ -124,6 +124,7 @@ class Catalog:
             identity_index=tuple(identity_index),
             unique_key=tuple(unique_key),
             columns=tuple(ColumnFacts(*column) for column in columns),
+            dropped=tuple(dropped),
         )
 
     def types(self, oids: Iterable[int]) -> dict[int, TypeFact]:

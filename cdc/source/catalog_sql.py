@@ -30,7 +30,9 @@ RELATION = """
            coalesce((select names from keys where indrelid = c.oid and indisreplident), '{}'),
            coalesce((select names from keys where indrelid = c.oid and choosable
                      and not (indisprimary and indimmediate)
-                     order by indisprimary desc, cardinality(names), indexrelid limit 1), '{}')
+                     order by indisprimary desc, cardinality(names), indexrelid limit 1), '{}'),
+           array(select a.attnum from pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and a.attisdropped order by a.attnum)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where """
 """The fields of `TableFacts` but its columns; ends with one of:"""
