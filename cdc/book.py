@@ -207,13 +207,13 @@ class Book(CopyObserver, Notes):
                 pen.applied(batch, merges, now)
                 if first:
                     for merge in merges:
-                        self._count(merge)
+                        if merge.counts:  # it is not of dead letters
+                            self._count(merge)
 
         return note
 
     def _count(self, merge: Merge) -> None:
-        name = merge.source.full_name
-        state = "new" if self.source.server else "live"  # a reader that is here tells what becomes of it
+        name, state = merge.source.full_name, "new" if self.source.server else "live"  # till a reader tells
         table = self._tables.setdefault(name, TableStatus(name=name, state=state))
         table.inserts += merge.counts.get(INSERT, 0)
         table.updates += merge.counts.get(UPDATE, 0)
