@@ -89,6 +89,7 @@ def librdkafka_consumer(settings: Settings, group: str) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "topic.metadata.refresh.interval.ms": int(settings.discover_interval * 1000),  # new partitions
         "fetch.error.backoff.ms": 100,
+        "fetch.queue.backoff.ms": 5,  # after its queue was full; a second, as it is without, lets the queue run dry
     }
     return config | librdkafka(settings)
 
