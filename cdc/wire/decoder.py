@@ -91,7 +91,12 @@ class Decoder:
         try:
             last = self._last.get(topic)
             if last is not None and not record.headers:
-                event = last.event(value, self._begun)
+                try:
+                    event = last.event(value, self._begun)
+                except (
+                    msgspec.ValidationError
+                ):  # of another shape, it seems, in which a column has another type
+                    event = None
                 if event is not None:
                     return (event,)
             return self._decode(record, topic, value)

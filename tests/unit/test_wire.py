@@ -127,6 +127,18 @@ def test_records_come_back_in_every_mode(options: dict[str, Any]) -> None:
             assert getattr(back, name) == getattr(event, name)
 
 
+def test_a_column_that_gets_another_type_is_read_by_the_new_schema_and_older_rows_by_theirs() -> None:
+    kinds = LogicalType("int4"), LogicalType("text")
+    number, text = (Table("public", "t", (COLUMNS[0], Column("v", kind)), (0,), "d", (0,)) for kind in kinds)
+    encode, decoder = encoder(), Decoder(FormatSettings(), prefix="p")
+    cells = (number, b"7"), (text, b"seven"), (number, b"8"), (text, b"eight")
+    events = [change(INSERT, None, (b"1", cell), table) for table, cell in cells]
+    back = [each for event in events for record in encode.encode(event) for each in decoder.decode(record)]
+    assert [(each.new, each.table.fingerprint) for each in back if isinstance(each, Change)] == [
+        (event.new, event.table.fingerprint) for event in events
+    ]
+
+
 def test_a_record_before_its_schema_says_so() -> None:
     with pytest.raises(SchemaUnknown) as caught:
         Decoder(FormatSettings(), prefix="p").decode(records(INSERTED)[0])
