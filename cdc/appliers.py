@@ -8,32 +8,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import cast
-
-import structlog
+from typing import TYPE_CHECKING, cast
 
 from cdc import registry
 from cdc.applier import run_applier
 from cdc.book import Book
 from cdc.config import Config
 from cdc.ends import Ends
-from cdc.errors import CdcError, ConfigError, TargetError
+from cdc.errors import CdcError, ConfigError, Stopped, TargetError
 from cdc.interfaces import Lookup, Subscriber, View, Warehouse
 from cdc.left_behind import park, take_in
 from cdc.lsn import Lsn
 from cdc.memory import MemorySubscriber
 from cdc.meters import MeasuredWarehouse
 from cdc.modes.names import check_names
-from cdc.modes.parking import parked_tables
 from cdc.modes.shaping import Modes
 from cdc.modes.view import KeptView
 from cdc.refusals import Refusals
 from cdc.shedding import Shed, Shedding
 from cdc.source.capture import Capture
+from cdc.telling import Telling
 
-log = structlog.get_logger()
-
-MEND = "`cdc resync {}` copies it anew"
+if TYPE_CHECKING:
+    from cdc.letter_box import LetterBox
 
 
 def _microseconds() -> int:
@@ -53,6 +50,7 @@ class Appliers:
         self._names = [name for name in wanted if name not in shedding.left]
         self.opened: dict[str, Warehouse] = {}
         self._warehouses: dict[str, Warehouse] = {}  # the same, measured
+        self._letters: list[LetterBox] = []
         self._stopping = False
         self._asked: dict[str, Future[View]] = {}
         self.subscribers: dict[str, Subscriber] = {}
@@ -119,17 +117,18 @@ class Appliers:
                 self._shedding.taken(name)
             settings, state = self._config.warehouses[name], warehouse.state()
             self._book.target(name, registry.load(settings.kind).describe(settings), state)
-            for table, parked in parked_tables(state.controls).items():
-                if parked.reason:
-                    self._book.table_refused(table, f"{name}: {parked.reason}", MEND.format(table))
-                if parked.rows:
-                    self._book.dead_lettered_before(name, table, parked.rows)
+            letters = ends.letters(name)
+            if letters is not None:
+                self._letters.append(letters)
+                opened.callback(letters.close)
+            telling = Telling(name, self._book, letters)
+            telling.remembered(state.controls)
             subscriber = self.subscribers[name] = ends.subscriber(name, warehouse)
             if isinstance(subscriber, MemorySubscriber | registry.LogSubscriber):
                 self._book.queues[name] = subscriber.fill
             opened.callback(subscriber.close)
             lookup = opened.enter_context(capture.lookup())
-            run = (name, subscriber, lookup, failed, always)
+            run = (name, subscriber, lookup, telling, failed, always)
             self._threads[name] = threading.Thread(
                 target=self._apply, args=run, name=f"applier {name}", daemon=True
             )
@@ -174,30 +173,18 @@ class Appliers:
             except CdcError as error:  # the comparison's misfortune
                 future.set_exception(error)
 
-    def _noted(self, warehouse: str) -> Callable[[str, str], None]:
-        """What a warehouse's policies have done to a table is told in the log and in the status."""
-
-        def note(table: str, what: str) -> None:
-            log.warning("table_evolved", warehouse=warehouse, table=table, what=what)
-            self._book.reshaped(warehouse, table, what)
-
-        return note
-
-    def _parked(self, warehouse: str) -> Callable[[str, str], None]:
-        def parked(table: str, reason: str) -> None:
-            log.error("table_parked", warehouse=warehouse, table=table, why=reason)
-            self._book.table_refused(table, f"{warehouse}: {reason}", MEND.format(table))
-
-        return parked
-
     def _stop(self) -> None:
+        """Let them end, and nobody wait for brokers: what was not told will be with the batch, which is applied again."""
         self._stopping = True
+        for letters in self._letters:
+            letters.close()
 
     def _apply(
         self,
         name: str,
         subscriber: Subscriber,
         lookup: Lookup,
+        telling: Telling,
         failed: Callable[[BaseException], None],
         always: bool,
     ) -> None:
@@ -220,9 +207,8 @@ class Appliers:
         try:
             warehouse = self._warehouses[name]
             settings, controls = self._config.warehouses[name], warehouse.state().controls
-            mended = partial(self._book.dead_letters_answered, name)
-            modes = Modes(settings, controls, _microseconds, self._noted(name), self._parked(name), mended)
-            left_out = partial(self._book.dead_lettered, name)
+            told = telling.noted, telling.parked, telling.mended
+            modes = Modes(settings, controls, _microseconds, *told)
             run_applier(
                 subscriber,
                 warehouse,
@@ -231,11 +217,11 @@ class Appliers:
                 running,
                 always_ahead=always,
                 shaping=modes,
-                refusals=Refusals(warehouse, modes, _microseconds, left_out),
+                refusals=Refusals(warehouse, modes, _microseconds, telling.left_out, telling.tell),
                 turns_to=partial(self._shedding.turns_to, name),
             )
         except BaseException as error:  # noqa: BLE001  handed to the line
-            if name in self._abandoned:
+            if name in self._abandoned or (self._stopping and isinstance(error, Stopped)):
                 return
             if isinstance(error, TargetError) and not isinstance(error, Shed):
                 self._shedding.failed(name)

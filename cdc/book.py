@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -50,8 +50,7 @@ class Book(CopyObserver, Notes):
         self.source = SourceStatus(
             slot=config.source.slot, publication=config.source.publication, plugin=config.source.plugin
         )
-        self.state = "starting"
-        self.error = ""
+        self.state, self.error = "starting", ""
         self.started: float | None = None
 
     # what happens
@@ -92,16 +91,18 @@ class Book(CopyObserver, Notes):
         self._dead_letters[warehouse, table] -= (gone := min(rows, self._dead_letters[warehouse, table]))
         self._warehouses[warehouse].status.dead_letters -= gone
 
-    def dead_lettered_before(self, warehouse: str, table: str, rows: int) -> None:
-        """What the target remembers, at the start of an attempt: told as far as this run has not counted it."""
-        if (unknown := rows - self._dead_letters[warehouse, table]) > 0:
-            self.dead_lettered(warehouse, table, "left out by earlier runs", unknown)
+    def dead_letters_are(self, warehouse: str, left_out: Mapping[str, int]) -> None:
+        """What the target remembers, at the start of an attempt; what is more was taken back with the last one."""
+        for table in {*left_out, *(each for of, each in [*self._dead_letters] if of == warehouse)}:
+            unknown = left_out.get(table, 0) - self._dead_letters[warehouse, table]
+            self.dead_letters_answered(warehouse, table, -min(unknown, 0))
+            if unknown > 0:
+                self.dead_lettered(warehouse, table, "left out by earlier runs", unknown)
 
     def streaming(self, server: str, timeline: int | None = None) -> None:
         self.state, self.error = "streaming", ""
-        self.source.timeline = timeline
+        self.source.server, self.source.timeline = server, timeline
         self.received.drained = False
-        self.source.server = server
 
     # the source
 
@@ -205,10 +206,9 @@ class Book(CopyObserver, Notes):
             log.debug("batch", warehouse=name, rows=batch.rows, bytes=batch.size, tables=len(merges))
             with self._lock:
                 pen.applied(batch, merges, now)
-                if first:
-                    for merge in merges:
-                        if merge.counts:  # it is not of dead letters
-                            self._count(merge)
+                for merge in merges if first else ():
+                    if merge.counts:  # it is not of dead letters
+                        self._count(merge)
 
         return note
 

@@ -108,6 +108,8 @@ class WarehouseSettings(Rules, kw_only=True, frozen=True):
     """Of all names that are not written here: as in the source, or all lower or upper case."""
     tables: dict[str, TableRules] = {}
     """What is different for single tables; globs over schema.table."""
+    dead_letter_topic: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,249}$")] = ""
+    """A topic that tells of rows which were left out, where Kafka is the transport; empty: the table `_cdc_dead_letters`."""
 
 
 class HttpSettings(Settings, kw_only=True, frozen=True):

@@ -19,6 +19,8 @@ from cdc import registry
 from cdc.config import MEMORY, Config, Settings, TransportSettings, WarehouseSettings
 from cdc.config_value import Text, convert, expand, without_limits
 from cdc.errors import ConfigError
+from cdc.format import FormatSettings
+from cdc.wire.names import Topics
 
 DEFAULT = Path("config.toml")
 PREFIX = "CDC_"
@@ -115,9 +117,26 @@ class Reading:
             self._wrong(("warehouses",), "there is none", 'add [warehouses.local] with kind = "duckdb"')
         else:
             read = {name: self._warehouse(each, ("warehouses", name)) for name, each in warehouses.items()}
-        if config is None or self.mistakes:
+        if config is None or transport is None or self.mistakes:
+            return None
+        for name, each in read.items():
+            if each is not None and each.dead_letter_topic:
+                self._letters(name, each.dead_letter_topic, transport, config.format)
+        if self.mistakes:
             return None
         return msgspec.structs.replace(config, transport=transport, warehouses=read)
+
+    def _letters(self, name: str, topic: str, transport: TransportSettings, form: FormatSettings) -> None:
+        """Dead letters go to a topic only where there are any, and to none that is for something else."""
+        place = ("warehouses", name, "dead_letter_topic")
+        if transport.kind == MEMORY:
+            hint = 'leave it out: the table _cdc_dead_letters tells of them; or [transport] kind = "kafka"'
+            self._wrong(place, f'there are no topics with [transport] kind = "{MEMORY}"', hint)
+            return
+        prefix = registry.transport(transport.kind).prefix(transport)
+        if not Topics(form, prefix).may_have_letters(topic):
+            hint = f'"{prefix}.cdc-dead-letters", "{prefix}.{name}.cdc-dead-letters", or a name without the prefix'
+            self._wrong(place, f"{topic!r} is a name for a table's topic, or for one of cdc's own", hint)
 
     def table(self, given: Any, kind: type[S], place: Place) -> S | None:
         """One table as its settings."""

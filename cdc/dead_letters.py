@@ -1,20 +1,21 @@
-"""Rows that a warehouse refuses: found by halves, taken out of their merge, and told in the table `_cdc_dead_letters`."""
+"""Rows that a warehouse refuses: found by halves, taken out of their merge, and what is told of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
 
 from cdc.errors import ValueRefused
-from cdc.events import UNSENT, Cell, Chunk, Row
+from cdc.events import UNSENT, Cell, Change, Chunk, Event, Row
 from cdc.interfaces import Warehouse
-from cdc.merge import Merge, Patch
-from cdc.modes.letters import letters_table
+from cdc.lsn import START, Position
+from cdc.merge import Key, Merge, Patch
+from cdc.modes.letters import Letter
 from cdc.modes.settings import RowData
 from cdc.schema import Table
 from cdc.wire.csv_rows import read_rows
@@ -53,7 +54,8 @@ def without_refused(warehouse: Warehouse, merge: Merge) -> tuple[Merge, list[tup
         kept = replace(
             kept, upserts=[], inserts=[], chunk=_with_rows(merge.chunk, [*kept.upserts, *kept.inserts])
         )
-    return replace(kept, take=merge.take), [(_row(parts[index]), error) for index, error in refused.items()]
+    rows = [(_row(merge.table, parts[index]), error) for index, error in refused.items()]
+    return replace(kept, take=merge.take), rows
 
 
 def _with_rows(chunk: Chunk, rows: Sequence[Row]) -> Chunk:
@@ -104,8 +106,12 @@ def _refused(
         halves += [(start, middle), (middle, end)]
 
 
-def _row(part: Part) -> Row:
+def _row(table: Table, part: Part) -> Row:
+    """Of a key to delete, a row that has no other cells."""
     name, value = part
+    if name == "deletes":
+        cells = dict(zip(table.key, value, strict=True))
+        return tuple([cells.get(index, UNSENT) for index in range(len(table.columns))])
     if isinstance(value, Patch):
         return value.row
     row: Row = value[0] if name == "removals" else value
@@ -113,28 +119,69 @@ def _row(part: Part) -> Row:
 
 
 def letters(
-    merge: Merge, refused: Sequence[tuple[Row, ValueRefused]], position: bytes, at: bytes, data: RowData
-) -> Merge:
-    """What is told of these rows of a merge; never more of their values than `data` allows."""
-    table = letters_table(merge.table.schema)
-    rows = {}
-    for row, error in refused:
-        key = _key(merge, row, hidden=data == "none")
-        told = _told(merge.table, row) if data == "row" else None
-        reason = f"{error.where}: {error.what}" if error.where else error.what
-        name = merge.source.full_name.encode()
-        rows[key] = (name, key, position, reason.encode(), told, at)
-    return Merge(table, upserts=list(rows.values()))
+    merge: Merge,
+    refused: Sequence[tuple[Row, ValueRefused]],
+    events: Iterable[Event],
+    at_us: int,
+    data: RowData,
+) -> list[Letter]:
+    """What is told of these rows of a merge that was made of these events, in their order.
+
+    Never more of their values than `data` allows.
+    """
+    source = merge.source
+    rows = {_key_cells(source, row): (row, error) for row, error in refused}
+    places = _places(source, events, rows)
+    told = (
+        Letter(
+            source,
+            row[: len(source.columns)],
+            _key(source, cells, hidden=data == "none"),
+            hidden=data == "none",
+            told=_told(merge.table, row) if data == "row" else None,
+            position=places.get(cells, START),
+            reason=f"{error.where}: {error.what}" if error.where else error.what,
+            column=_column(merge, error),
+            at_us=at_us,
+        )
+        for cells, (row, error) in rows.items()
+    )
+    return sorted(told, key=lambda letter: letter.position)
 
 
-def _key(merge: Merge, row: Row, *, hidden: bool) -> bytes:
+def _places(source: Table, events: Iterable[Event], wanted: Container[Key]) -> dict[Key, Position]:
+    """Where the last event of each of these keys stands."""
+    found: dict[Key, Position] = {}
+    for event in events:
+        if not isinstance(event, Change | Chunk) or event.table.full_name != source.full_name:
+            continue
+        rows = read_rows(event.csv) if isinstance(event, Chunk) else (event.old, event.new)
+        for row in rows:
+            if row is not None and (cells := _key_cells(event.table, row)) in wanted:
+                found[cells] = event.position
+    return found
+
+
+def _key_cells(source: Table, row: Row) -> Key:
+    """Of a table without key, all cells that are the source's."""
+    key = source.key
+    if not key or len(row) <= max(key):
+        return tuple(row[: len(source.columns)])
+    return tuple([row[index] for index in key])
+
+
+def _key(source: Table, cells: Key, *, hidden: bool) -> bytes:
     """The source's key as JSON; a digest, where there is none or it must not be told."""
-    key = merge.source.key
-    cells = row if not key or len(row) <= max(key) else [row[index] for index in key]
-    if hidden or not key:
-        return b"md5:" + hashlib.md5(repr(tuple(cells)).encode(), usedforsecurity=False).hexdigest().encode()
-    names = [merge.source.columns[index].name for index in key]
+    if hidden or not source.key:
+        return b"md5:" + hashlib.md5(repr(cells).encode(), usedforsecurity=False).hexdigest().encode()
+    names = [source.columns[index].name for index in source.key]
     return _json(dict(zip(names, cells, strict=False)))
+
+
+def _column(merge: Merge, error: ValueRefused) -> str:
+    """Which column it is, as far as the error says so."""
+    names = (f"{table.full_name}." for table in (merge.source, merge.table))
+    return next((error.where.removeprefix(name) for name in names if error.where.startswith(name)), "")
 
 
 def _told(table: Table, row: Row) -> bytes:

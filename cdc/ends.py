@@ -11,7 +11,7 @@ The embedded transport is here. Any other is a log that lasts, between a reader 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cdc.config import MEMORY, Config
 from cdc.errors import ConfigError
@@ -20,6 +20,9 @@ from cdc.lsn import Lsn
 from cdc.memory import MemoryPublisher
 from cdc.origin import Origin
 from cdc.source.capture import Capture
+
+if TYPE_CHECKING:
+    from cdc.letter_box import LetterBox  # with the wire, which the embedded line needs nothing of
 
 Controls = Mapping[str, bytes]
 
@@ -47,6 +50,9 @@ class Ends(Protocol):
 
     def subscriber(self, name: str, warehouse: Warehouse) -> Subscriber:
         """The end of one applier."""
+
+    def letters(self, name: str) -> LetterBox | None:
+        """Where a warehouse has told what it leaves out, if not in a table of its own. Raises TransportError."""
 
     def failed(self, error: BaseException) -> None:
         """An applier ended with this error: the publisher takes nothing more, whoever waits for it is let go."""
@@ -99,6 +105,9 @@ class EmbeddedEnds:
         subscriber = self._publisher.subscriber()
         subscriber.restore(self._states[name].controls)
         return subscriber
+
+    def letters(self, name: str) -> LetterBox | None:  # noqa: ARG002
+        return None
 
     def failed(self, error: BaseException) -> None:
         assert self._publisher is not None

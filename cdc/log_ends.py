@@ -16,12 +16,14 @@ from cdc.ends import Controls
 from cdc.errors import ConfigError, Stopped, TransportUnavailable
 from cdc.events import Event
 from cdc.interfaces import Checkpoint, Publisher, Subscriber, Warehouse
+from cdc.letter_box import LetterBox
 from cdc.lsn import Lsn
 from cdc.origin import ORIGIN, Origin
 from cdc.registry import LogSubscriber
 from cdc.source.capture import Capture
 from cdc.wire import Decoder, Encoder, SchemaUnknown
 from cdc.wire.decoder import AnyRecord
+from cdc.wire.letters import LetterRecords
 from cdc.wire.names import Topics
 
 SCHEMA_WITHIN = 30.0  # seconds to wait for a schema, which is published before the records that name it
@@ -83,6 +85,14 @@ class LogEnds:
             wanted=self._topics.is_table,
             state=warehouse.state,
         )
+
+    def letters(self, name: str) -> LetterBox | None:
+        topic = self._config.warehouses[name].dead_letter_topic
+        if not topic:
+            return None
+        records = LetterRecords(self._config.format, prefix=self._prefix, topic=topic, warehouse=name)
+        open_to = self._transport.open_letters(self._settings, topic)
+        return LetterBox(records, open_to, lambda: time.time_ns() // 1000)
 
     def _read_schemas(self) -> Iterable[AnyRecord]:
         return self._transport.records(self._settings, self._topics.schemas)

@@ -14,12 +14,16 @@ from cdc.events import Begin, Change, Chunk, Event, Truncate
 from cdc.interfaces import Batch, Checkpoint, Warehouse
 from cdc.lsn import Lsn, format_lsn
 from cdc.merge import Merge
+from cdc.modes.letters import Letter, in_table
 from cdc.modes.shaping import Modes
-from cdc.modes.stamp import position_text, time_text
 
 
 class Refusals:
-    """Of one warehouse. `left_out` is told of rows that are: table, reason, how many."""
+    """Of one warehouse. `left_out` is told of rows that are: table, reason, how many.
+
+    `tell` takes what is to be told of them to another place than the warehouse, and returns when it is durable there. As the
+    checkpoint is committed later, a row may be told twice but is never passed over untold.
+    """
 
     def __init__(
         self,
@@ -27,11 +31,13 @@ class Refusals:
         modes: Modes,
         clock: Callable[[], int],
         left_out: Callable[[str, str, int], None] = lambda _table, _reason, _rows: None,
+        tell: Callable[[Sequence[Letter]], None] | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._modes = modes
         self._clock = clock
         self._left_out = left_out
+        self._tell = tell
 
     def settle(
         self,
@@ -85,11 +91,15 @@ class Refusals:
         if not refused:
             raise error  # it is refused only in company: nothing can be said of a row
         name, rules = merge.source.full_name, self._modes.shape(merge.source).rules
-        position = position_text(_last_commit(batch.events), 0)
-        told = letters(merge, refused, position, time_text(self._clock()), rules.dead_letters)
-        self._modes.parking.count(name, len(refused))
+        told = letters(merge, refused, batch.events, self._clock(), rules.dead_letters)
+        left = [good if each is merge else each for each in merges]
+        if self._tell is None:
+            left.append(in_table(merge.table.schema, told))
+        else:
+            self._tell(told)
+        self._modes.parking.count(name, len(refused), in_topic=self._tell is not None)
         self._left_out(name, error.what, len(refused))
-        return [*(good if each is merge else each for each in merges), told]
+        return left
 
     def _begin_again(self, *, whole: bool, name: str) -> None:
         self._warehouse.rollback()

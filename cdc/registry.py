@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -87,11 +87,17 @@ class Transport(Protocol):
         `state` tells what the warehouse has by now. It is called by `receive`, and by `commit`.
         """
 
+    def open_letters(self, settings: Any, topic: str) -> Letters:
+        """Where records go that tell of rows which a warehouse left out. Makes the topic; raises TransportError."""
+
     def records(self, settings: Any, topic: str) -> Iterable[AnyRecord]:
         """All that is on a topic now; nothing if there is none."""
 
-    def check(self, settings: Any) -> Sequence[Check]:
-        """What can be found wrong with it without changing anything. Raises nothing of its own."""
+    def check(self, settings: Any, letters: Collection[str] = ()) -> Sequence[Check]:
+        """What can be found wrong with it without changing anything. Raises nothing of its own.
+
+        `letters`: the topics that `open_letters` will be asked for.
+        """
 
     def drop(self, settings: Any, of_events: FormatSettings, *, everything: bool) -> Sequence[str]:
         """Delete what the reader remembers, and with `everything` all that is under the prefix. The names of what is gone."""
@@ -120,6 +126,19 @@ class LogSubscriber(Subscriber, Protocol):
 
     def reach(self, ends: Mapping[str, int]) -> threading.Event:
         """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
+
+
+class Letters(Protocol):
+    """A topic of dead letters. Used by one thread, but for `close`."""
+
+    limit: int
+    """The bytes that a record may have."""
+
+    def put(self, records: Iterable[AnyRecord]) -> None:
+        """Return when all of them are durable, in this order; raise if one cannot be. What is sent again comes twice."""
+
+    def close(self) -> None:
+        """Let whoever waits meet Stopped, and let go of resources. Any thread may call it, twice too."""
 
 
 def transport(kind: str) -> Transport:

@@ -54,7 +54,9 @@ def gather(config: Config) -> list[Part]:
     parts = [Part("source", check_source(config.source)), Part("daemon", [daemon])]
     if config.transport.kind != MEMORY:
         transport = registry.transport(config.transport.kind)
-        parts.append(Part(f"transport {config.transport.kind}", [*transport.check(config.transport)]))
+        letters = {each.dead_letter_topic for each in config.warehouses.values()} - {""}
+        checks = transport.check(config.transport, sorted(letters))
+        parts.append(Part(f"transport {config.transport.kind}", [*checks]))
     for name, each in config.warehouses.items():
         ours = [Check("open", "ok", "in use by the daemon")]
         parts.append(

@@ -17,7 +17,8 @@ PREFIX = "parked:"
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """The value of the control record `parked:<schema>.<table>`. `rows`: left out so far; `reason` is empty if only rows are.
+    """The value of the control record `parked:<schema>.<table>`. `rows`: left out so far, of which `in_topic` are told on a
+    topic and not in the table of letters; `reason` is empty if only rows are.
 
     `mending`: it was parked, and is being copied anew. What it has is old by then, so its rows are replaced at once and not
     gathered beside it.
@@ -27,6 +28,7 @@ class Parked(msgspec.Struct, frozen=True):
     since_lsn: str = ""
     rows: int = 0
     mending: bool = False
+    in_topic: int = 0
 
 
 def parked_tables(controls: Mapping[str, bytes]) -> dict[str, Parked]:
@@ -66,22 +68,24 @@ class Parking:
         return known is not None and bool(known.reason)
 
     def park(self, table: str, reason: str, lsn: str) -> None:
-        rows = self._known.get(table, Parked()).rows
-        self._set(table, Parked(reason, lsn, rows))
+        known = self._known.get(table, Parked())
+        self._set(table, Parked(reason, lsn, known.rows, in_topic=known.in_topic))
         self._told(table, reason)
 
-    def count(self, table: str, rows: int) -> None:
+    def count(self, table: str, rows: int, *, in_topic: bool = False) -> None:
         """Rows were left out."""
         known = self._known.get(table, Parked())
-        self._set(table, msgspec.structs.replace(known, rows=known.rows + rows))
+        told = known.in_topic + rows * in_topic
+        self._set(table, msgspec.structs.replace(known, rows=known.rows + rows, in_topic=told))
 
     def is_mending(self, table: str) -> bool:
         known = self._known.get(table)
         return known is not None and known.mending
 
-    def left_out(self, table: str) -> int:
-        """Rows of it that were left out since its last copy began."""
-        return self._known.get(table, Parked()).rows
+    def in_table(self, table: str) -> int:
+        """Rows of it that were left out since its last copy began, and are told in the table of letters."""
+        known = self._known.get(table, Parked())
+        return known.rows - known.in_topic
 
     def mend(self, table: str, *, first: bool, last: bool) -> None:
         """A chunk of it comes, the first or the last of a copy perhaps. Whatever was left out before comes again."""
@@ -96,7 +100,7 @@ class Parking:
             del self._known[table]
             self._changed[PREFIX + table] = b""
         elif last and known.mending:
-            self._set(table, Parked(rows=known.rows))
+            self._set(table, Parked(rows=known.rows, in_topic=known.in_topic))
 
     def _set(self, table: str, parked: Parked) -> None:
         self._known[table] = parked

@@ -81,7 +81,7 @@ class Modes:
 
     def _mended(self, table: Table, *, last: bool = True) -> list[Merge]:
         """What was left out of a table comes again."""
-        told = self.parking.left_out(table.full_name)
+        told = self.parking.in_table(table.full_name)
         self.parking.mend(table.full_name, first=True, last=last)
         return answered(self.shape(table).target.schema, table.full_name) if told else []
 

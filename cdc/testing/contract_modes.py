@@ -15,7 +15,7 @@ from cdc.events import Cell, Event, Row
 from cdc.fold import fold
 from cdc.interfaces import Warehouse
 from cdc.merge import Merge, Patch
-from cdc.modes.letters import answered, letters_table
+from cdc.modes.letters import answered, in_table, letters_table
 from cdc.modes.settings import Metadata, Mode
 from cdc.modes.shaping import Modes
 from cdc.schema import Column, Table
@@ -64,12 +64,11 @@ class ModesContract:
             table,
             *[row(str(n), None) for n in [*range(1, 5), *range(10, 20)] if n not in (13, 17)],
         )
-        put(warehouse, letters(merge, refused, b"1", b"2024-01-01 00:00:00+00", "key"), lsn=3)
+        put(warehouse, in_table("public", letters(merge, refused, (), 0, "key")), lsn=3)
         told = [letter[1] for letter in target.rows(warehouse, letters_table("public"))]
         assert sorted(told, key=repr) == [b'{"id": "13"}', b'{"id": "17"}', b'{"id": "3"}']
-        other = letters(
-            Merge(replace(table, name="other")), refused[:1], b"1", b"2024-01-01 00:00:00+00", "key"
-        )
+        elsewhere = Merge(replace(table, name="other"))
+        other = in_table("public", letters(elsewhere, refused[:1], (), 0, "key"))
         put(warehouse, other, *answered("public", "public.strict"), lsn=4)
         assert [letter[0] for letter in target.rows(warehouse, letters_table("public"))] == [b"public.other"]
         warehouse.close()

@@ -13,6 +13,7 @@ from cdc.format import FormatSettings
 
 LONGEST_TOPIC = 249  # Kafka's limit
 _OF_CDC = re.compile(r"\Wcdc-(schemas|progress|dead-letters)$")
+_LETTERS = re.compile(r"\Wcdc-dead-letters$")
 _NOT_TOPIC = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -82,6 +83,10 @@ class Topics:
     def is_table(self, topic: str) -> bool:
         """Is it under the prefix, and of a table?"""
         return topic.startswith(self._start) and topic not in self._others and not _OF_CDC.search(topic)
+
+    def may_have_letters(self, topic: str) -> bool:
+        """Can a topic of this name be for dead letters, and be taken for nothing else?"""
+        return not self.has(topic) or _LETTERS.search(topic) is not None
 
     def of_table(self, schema: str, name: str) -> str:
         return topic_name(self._settings.topic_delimiter.join((self._prefix, schema, name)))

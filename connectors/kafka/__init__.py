@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from connectors.kafka.settings import Settings
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cdc.events import Event
     from cdc.format import FormatSettings
     from cdc.interfaces import Checkpoint, Publisher
-    from cdc.registry import LogSubscriber
+    from cdc.registry import Letters, LogSubscriber
     from cdc.status import PartitionLag
     from cdc.wire import Encoder
     from cdc.wire.decoder import AnyRecord
@@ -26,6 +26,7 @@ __all__ = [
     "ends",
     "lag",
     "last_control",
+    "open_letters",
     "open_publisher",
     "open_subscriber",
     "prefix",
@@ -72,11 +73,18 @@ def open_subscriber(
     return KafkaSubscriber(settings, decode, warehouse=warehouse, limits=limits, wanted=wanted, state=state)
 
 
-def check(settings: Settings) -> Sequence[Check]:
+def open_letters(settings: Settings, topic: str) -> Letters:
+    """A warehouse's topic of dead letters."""
+    from connectors.kafka.letters import LetterTopic
+
+    return LetterTopic(settings, topic)
+
+
+def check(settings: Settings, letters: Collection[str] = ()) -> Sequence[Check]:
     """What can be found wrong with brokers and topics without changing anything."""
     from connectors.kafka.preflight import check_kafka
 
-    return list(check_kafka(settings))
+    return list(check_kafka(settings, letters))
 
 
 def drop(settings: Settings, of_events: FormatSettings, *, everything: bool) -> Sequence[str]:

@@ -3,7 +3,7 @@
 <prefix>.<schema>.<table>      `partitions` of them, kept as [transport] says
 <prefix>.cdc-schemas           compacted: the last value per key is all that is needed
 <prefix>.cdc-progress          compacted: control records
-<prefix>.cdc-dead-letters      kept for ever: somebody has to look at them
+<prefix>.cdc-dead-letters      kept for ever: somebody has to look at them; so are a warehouse's own, of any name
 <prefix>.transaction, .message, and the heartbeat's    one partition, in order
 """
 
@@ -26,14 +26,23 @@ FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1"}
 
 
 class Layout:
-    """The topics of one prefix, made when they are first written to. `single` names those that have one partition."""
+    """The topics of one prefix, made when they are first written to. `single` names those that have one partition.
+
+    `letters`: further topics of dead letters, whatever their prefix.
+    """
 
     def __init__(
-        self, settings: Settings, admin: Admin, single: Collection[str] = (), compacted: Collection[str] = ()
+        self,
+        settings: Settings,
+        admin: Admin,
+        single: Collection[str] = (),
+        compacted: Collection[str] = (),
+        letters: Collection[str] = (),
     ) -> None:
         self._settings = settings
         self._admin = admin
-        self._single = {*single, settings.progress_topic, settings.dead_letter_topic}
+        self._letters = {*letters, settings.dead_letter_topic}
+        self._single = {*single, settings.progress_topic, *self._letters}
         self._compacted = {*compacted, settings.progress_topic}
         self.limits: dict[str, int] = {}
         """Topics that are there, and the bytes that a record of each may have."""
@@ -76,7 +85,7 @@ class Layout:
         """What a topic is made with."""
         if topic in self._compacted:
             return COMPACTED
-        if topic == self._settings.dead_letter_topic:
+        if topic in self._letters:
             return FOR_EVER | {"max.message.bytes": str(self._settings.max_record_bytes)}
         hours = self._settings.retention_hours
         retention = -1 if hours < 0 else int(hours * 3_600_000)

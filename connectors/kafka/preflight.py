@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from cdc.check import Check
 from cdc.errors import TransportError
@@ -15,7 +15,7 @@ SHORT_HOURS = 24.0
 PROBE = "cdc-check"
 
 
-def check_kafka(settings: Settings) -> Iterator[Check]:
+def check_kafka(settings: Settings, letters: Collection[str] = ()) -> Iterator[Check]:
     """In the order in which things fail; what needs an answer that did not come is left out."""
     with Admin(settings) as admin:
         try:
@@ -34,6 +34,8 @@ def check_kafka(settings: Settings) -> Iterator[Check]:
             known = {}
         yield from _replicas(settings, brokers, known)
         yield from _creation(settings, admin)
+        for topic in letters:
+            yield _letters(settings, admin, topic)
         yield from _sizes(settings, admin, topics, known)
 
 
@@ -94,6 +96,22 @@ def _progress(admin: Admin, topic: str) -> Check:
         return Check("progress", "ok", f"{topic} is there and compacted")
     fix = f"kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=compact"
     return Check("progress", "fail", f"{topic} has cleanup.policy = {policy}: it would be forgotten", fix)
+
+
+def _letters(settings: Settings, admin: Admin, topic: str) -> Check:
+    """Where two tables have rows of one key, compaction would keep the letter of one alone."""
+    configs = Layout(settings, admin, letters=(topic,)).configs(topic)
+    try:
+        if not admin.may_create(topic, 1, configs):
+            return Check("dead letters", "ok", f"{topic} can be made")
+        policy = admin.configs([topic]).get(topic, {}).get("cleanup.policy", "")
+    except TransportError as error:
+        return _failed("dead letters", error)
+    if "compact" in policy:
+        fix = f"kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=delete"
+        detail = f"{topic} has cleanup.policy = {policy}: some letters would be lost, others refused"
+        return Check("dead letters", "fail", detail, fix)
+    return Check("dead letters", "ok", f"{topic} is there")
 
 
 def _sizes(

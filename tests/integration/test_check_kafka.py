@@ -90,3 +90,14 @@ def test_a_progress_topic_that_forgets(kafka: Address, prefix: str) -> None:
         assert "cleanup.policy=compact" in found.fix
         admin.alter(settings.progress_topic, {"cleanup.policy": "compact"})
     assert bad(settings) == {}
+
+
+def test_dead_letters_that_would_be_compacted(kafka: Address, prefix: str) -> None:
+    settings, topic = settings_of(kafka, prefix), f"{prefix}-dlq"
+    assert Check("dead letters", "ok", f"{topic} can be made") in connector.check(settings, [topic])
+    with Admin(settings) as admin:
+        admin.create(topic, 1, {"cleanup.policy": "compact"})
+        [found] = [each for each in connector.check(settings, [topic]) if each.name == "dead letters"]
+        assert (found.state, "cleanup.policy=delete" in found.fix) == ("fail", True)
+        admin.alter(topic, {"cleanup.policy": "delete"})
+    assert Check("dead letters", "ok", f"{topic} is there") in connector.check(settings, [topic])

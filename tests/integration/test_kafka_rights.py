@@ -20,8 +20,10 @@ from kafka.admin import (
 
 from cdc.errors import TransportError, TransportUnavailable
 from cdc.interfaces import Checkpoint
+from cdc.wire import Record
 from connectors.kafka import Settings
 from connectors.kafka.admin import Admin
+from connectors.kafka.letters import LetterTopic
 from tests.fixtures.kafka_broker import PASSWORD, Address
 from tests.fixtures.kafka_ends import Ends
 from tests.integration.test_kafka_order import publish, transaction
@@ -120,6 +122,17 @@ def test_to_write_to_a_topic(filled: Ends, forbid: Forbid) -> None:
         publish(publisher, transaction(20, "c", range(1)))
         publisher.flush()
     publisher.close()
+
+
+def test_to_make_or_write_the_topic_of_dead_letters(ends: Ends, forbid: Forbid, prefix: str) -> None:
+    letters = LetterTopic(ends.settings, f"{prefix}.cdc-dead-letters")
+    forbid(ACLOperation.WRITE, ResourceType.TOPIC, prefix)
+    with told(r"(?=.*cdc-dead-letters).*records cannot be written: this user may not use the topic.*Write"):
+        letters.put([Record("", b"k", b"v")])
+    letters.close()
+    forbid.create()
+    with told(r"other.cdc-dead-letters: the topic cannot be made: this user may not .* \(grant .*Create"):
+        LetterTopic(ends.settings, f"{prefix}.other.cdc-dead-letters")
 
 
 def test_to_read_a_topic(filled: Ends, forbid: Forbid) -> None:

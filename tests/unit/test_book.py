@@ -136,11 +136,16 @@ def test_a_status_is_a_copy(book: Book) -> None:
 
 
 def test_rows_left_out_are_counted_once_over_attempts(book: Book) -> None:
-    """A new attempt finds in the target what earlier runs left out, and what this one did."""
+    """A new attempt finds in the target what earlier runs left out, and what this one did, or did in vain."""
     labels = {"warehouse": "a", "table": T}
-    book.dead_lettered_before("a", T, 3)
+    book.dead_letters_are("a", {T: 3})
     book.dead_lettered("a", T, "NaN", 2)
-    book.dead_lettered_before("a", T, 5)
+    book.dead_letters_are("a", {T: 5})
     assert book.status().warehouses[0].dead_letters == 5
     assert book.meters.registry.get_sample_value("cdc_dead_letters_total", labels) == 5
     assert len([each for each in book.status().notes if each.kind == "dead_letter"]) == 2
+    book.dead_lettered("a", T, "NaN", 2)
+    book.dead_letters_are("a", {T: 5})
+    assert book.status().warehouses[0].dead_letters == 5
+    book.dead_letters_are("a", {})
+    assert book.status().warehouses[0].dead_letters == 0

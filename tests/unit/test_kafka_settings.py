@@ -107,3 +107,34 @@ def test_a_token_tells_when_it_ends() -> None:
     assert expiry(token) == 4102444800
     assert expiry("opaque") == expiry("a.b.c") == 0
     assert token_source(settings(oauth_token=token))() == (token, 4102444800)
+
+
+BROKER = 'kind = "kafka"\nbootstrap_servers = "a:1"\ntopic_prefix = "shop"\n'
+
+
+def read_letters(tmp_path: Path, topic: str, transport: str = BROKER) -> str:
+    """The topic of dead letters that a warehouse has by its settings."""
+    file = tmp_path / "config.toml"
+    text = f'{REST}{transport}[warehouses.w]\nkind = "duckdb"\npath = "w"\ndead_letter_topic = "{topic}"\n'
+    file.write_text(text.replace('[warehouses.w]\nkind = "duckdb"\npath = "w"\n', "", 1))
+    return load(file, {}).warehouses["w"].dead_letter_topic
+
+
+@pytest.mark.parametrize("topic", ["shop.cdc-dead-letters", "shop.w.cdc-dead-letters", "shop-dlq", "dlq"])
+def test_a_topic_of_dead_letters_has_any_name_that_no_table_can_have(tmp_path: Path, topic: str) -> None:
+    assert read_letters(tmp_path, topic) == topic
+
+
+@pytest.mark.parametrize(
+    "topic", ["shop.public.dlq", "shop.cdc-progress", "shop.cdc-schemas", "shop.transaction", "a b"]
+)
+def test_a_name_that_is_for_another_topic_is_refused(tmp_path: Path, topic: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[warehouses.w\] dead_letter_topic"):
+        read_letters(tmp_path, topic)
+
+
+def test_without_a_broker_there_is_no_topic_for_dead_letters(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the table _cdc_dead_letters tells of them") as raised:
+        read_letters(tmp_path, "dlq", "")
+    assert raised.value.where.endswith("config.toml: [warehouses.w] dead_letter_topic")
+    assert raised.value.what == 'there are no topics with [transport] kind = "memory"'

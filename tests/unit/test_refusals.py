@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from cdc.events import UNSENT, Begin, Change, Chunk, Commit, Control, Event, Row
 from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import END, Position
 from cdc.merge import Key, Merge
+from cdc.modes.letters import Letter
 from cdc.modes.parking import parked_tables
 from cdc.modes.shaping import Modes
 from cdc.refusals import Refusals
@@ -86,14 +87,16 @@ class Kept:
         self.settings = settings(**values)
         self.told: list[tuple[str, str]] = []
         self.left_out: list[tuple[str, int]] = []
+        self.tell: Callable[[Sequence[Letter]], None] | None = None
+        self.mended: Callable[[str, int], None] = lambda _table, _rows: None
         self.lsn = 0
 
     def run(self, *batches: Batch | None) -> None:
         controls = self.warehouse.state().controls
-        modes = Modes(self.settings, controls, lambda: 0, parked=lambda *told: self.told.append(told))
-        refusals = Refusals(
-            self.warehouse, modes, lambda: 0, lambda name, _, n: self.left_out.append((name, n))
-        )
+        told = {"parked": lambda *told: self.told.append(told), "mended": self.mended}
+        modes = Modes(self.settings, controls, lambda: 0, **told)
+        left_out = lambda name, _, n: self.left_out.append((name, n))  # noqa: E731
+        refusals = Refusals(self.warehouse, modes, lambda: 0, left_out, self.tell)
         script = Script(*batches)
         run_applier(
             script, self.warehouse, lambda *_: [], lambda *_: None, lambda: bool(script.batches),
@@ -197,7 +200,7 @@ def test_a_row_is_parked_and_told_as_far_as_may_be(data: Any, key: str, row: str
     assert (table, reason, values) == ("public.t", "public.t.v: 1 value cannot be kept", row)
     assert told is not None
     assert told.startswith(key)
-    assert position == "0000000000000001.0000000000"
+    assert position == "0000000000000001.0000000008"  # that of the change
     assert kept.left_out == [("public.t", 1)]
     assert parked_tables(kept.warehouse.state().controls)["public.t"].rows == 1
     assert kept.parked == set()
