@@ -37,7 +37,8 @@ class Book(CopyObserver, Notes):
         self._lock = threading.Lock()
         Notes.__init__(self, clock)
         self._tables: dict[str, TableStatus] = {}
-        self._until: dict[str, Lsn] = {}
+        self.ahead: dict[str, Lsn] = {}
+        """Tables whose copies show more than the stream has given, and up to where."""
         self._dead_letters: Counter[tuple[str, str]] = Counter()  # per warehouse and table
         self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
         self.received = Received()
@@ -117,13 +118,13 @@ class Book(CopyObserver, Notes):
         received.drained = False
         received.commit_us, received.lsn = commit.begin.commit_us, commit.begin.commit_lsn
         self.moved["reader"] = self._clock()
-        if self._until:
+        if self.ahead:
             self._caught_up(commit.position)
 
     def _caught_up(self, position: Position) -> None:
         with self._lock:
-            for name in [name for name, until in self._until.items() if position.commit_lsn >= until]:
-                del self._until[name]
+            for name in [name for name, until in self.ahead.items() if position.commit_lsn >= until]:
+                del self.ahead[name]
                 self._tables[name].state = advance(self._tables[name].state, "caught_up")
 
     @property
@@ -139,7 +140,7 @@ class Book(CopyObserver, Notes):
             self._proof.reached(received)
             self.received.proved_at = self._proof.at
             self.received.drained = True
-        if self._until:
+        if self.ahead:
             self._caught_up(Position(received, 0))
 
     # tables
@@ -161,7 +162,7 @@ class Book(CopyObserver, Notes):
     def copy_finished(self, table: str, until: Lsn) -> None:
         with self._lock:
             self._tables[table].state = advance(self._tables[table].state, "copy_finished")
-            self._until[table] = until
+            self.ahead[table] = until
 
     def copied_again(self, table: str) -> None:
         """A table is to be copied anew."""
@@ -173,7 +174,7 @@ class Book(CopyObserver, Notes):
         status = self._tables.setdefault(table, TableStatus(name=table, state="new"))
         status.state = advance(status.state, event)
         status.reason, status.mend = reason, mend
-        self._until.pop(table, None)
+        self.ahead.pop(table, None)
         return status
 
     def table_refused(self, table: str, reason: str, mend: str) -> None:
@@ -226,7 +227,6 @@ class Book(CopyObserver, Notes):
         """A copy of everything, as of now."""
         now = self._clock()
         with self._lock:
-            lsn = self.received.lsn
             tables = [msgspec.structs.replace(self._tables[name]) for name in sorted(self._tables)]
             states = {table.name: table.state for table in tables}
             found = Status(
@@ -235,7 +235,7 @@ class Book(CopyObserver, Notes):
                 started=self.started,
                 source=msgspec.structs.replace(
                     self.source,
-                    received_lsn=format_lsn(lsn) if lsn else None,
+                    received_lsn=format_lsn(self.received.lsn) if self.received.lsn else None,
                     proved_at=self.received.proved_at,
                 ),
                 tables=tables,

@@ -42,8 +42,8 @@ STEADY = 60.0  # seconds of streaming after which the next failure counts as the
 class Daemon:
     """One daemon over a configuration. `run` blocks; everything else may be called by other threads meanwhile.
 
-    `until` ends `run` by itself: `copied`, when every captured table is in the warehouses; `caught_up`, when in addition all
-    that was committed in the source at the start is. `request` says which tables are copied, if not all.
+    `until` ends `run` by itself: `copied`, when every captured table is in the warehouses, as of one commit; `caught_up`, when
+    in addition all that was committed in the source at the start is. `request` says which tables are copied, if not all.
     """
 
     def __init__(

@@ -155,7 +155,9 @@ class Reading:
         watch = self._watch(reader, snapshot, progress)
         if self._until != "stopped":
             lsn = capture.current_lsn() if self._until == "caught_up" else 0
-            reader.submit(Finish(lambda: watch.settled and snapshot.complete, lsn, stream.stop))
+            reader.submit(
+                Finish(lambda: watch.settled and snapshot.complete and not self._book.ahead, lsn, stream.stop)
+            )
         else:
             reader.submit(Discovery(capture, self._found, self._config.snapshot.discover_interval))
         opened.enter_context(_stopping(self._stop, stream, ends.close))

@@ -19,6 +19,7 @@ from cdc.errors import EXIT_FAILED, EXIT_TRY_AGAIN, CdcError, ConfigError
 from cdc.status import Status
 
 UNCOPIED = ("new", "copying")
+OVER = ("live", "parked")
 
 Where: TypeAlias = Annotated[
     list[str] | None,
@@ -37,7 +38,7 @@ def snapshot(
     where: Where = None,
     json: Json = False,
 ) -> None:
-    """Copy tables (those that are named, or all), and exit when they are in the warehouses.
+    """Copy tables (those that are named, or all), and exit when they are in the warehouses, as of one commit.
 
     A copy that was interrupted is taken up where it stopped. If a daemon runs, it copies beside its stream, and this
     command shows how it goes. Without one the slot is left where the copy ends, so that a later `cdc run` goes on from there
@@ -125,4 +126,4 @@ class Elsewhere:
             error.exit_code = EXIT_TRY_AGAIN
             raise error
         self._status = found
-        return all(each.state not in UNCOPIED for each in found.tables if each.name in self._names)
+        return all(each.state in OVER for each in found.tables if each.name in self._names)

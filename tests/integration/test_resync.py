@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,7 +176,7 @@ def test_commands(replica: Replica) -> None:
         out, error = alone.communicate()
         assert alone.returncode == 0, error
     [table] = json.loads(out)["tables"]
-    assert (table["name"], table["rows_copied"]) == ("public.b", 900)
+    assert (table["name"], table["state"], table["rows_copied"]) == ("public.b", "live", 900)
     db.execute("insert into b values (0, 'between'); insert into a values (0)")
     with replica.process() as daemon:
         eventually(
@@ -185,7 +186,7 @@ def test_commands(replica: Replica) -> None:
         with replica.process("resync", "public.b") as asking:
             out, error = asking.communicate()
             assert asking.returncode == 0, error
-            assert "public.b" in out
+            assert re.search(r"public\.b +live +901", out)
         with replica.process("snapshot", "nothing") as refused:
             _, error = refused.communicate()
             assert (refused.returncode, "no captured table is named nothing" in error) == (2, True)

@@ -9,9 +9,11 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from cdc.commands import snapshot
 from cdc.commands.progress import Bars, pace
 from cdc.commands.progress import columns as bar_columns
-from cdc.status import TableStatus
+from cdc.config import Config, SourceSettings
+from cdc.status import SourceStatus, Status, TableStatus
 
 
 def table(state: str, rows: int, of: int | None = None) -> TableStatus:
@@ -57,3 +59,24 @@ def test_a_line_tells_how_fast_it_goes_and_how_long_it_takes(
     now: TableStatus, before: int | None, told: dict[str, Any]
 ) -> None:
     assert pace(now, before) == told
+
+
+def test_whoever_asked_a_daemon_for_a_copy_waits_until_its_stream_has_caught_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = ["new", "copying", "catching_up", "catching_up", "live"]
+    source = SourceStatus(slot="s", publication="p", plugin="pgoutput")
+    seen = [
+        Status(
+            version="",
+            state="streaming",
+            source=source,
+            tables=[table(state, 5), TableStatus(name="o", state="new")],
+        )
+        for state in states
+    ]
+    left = iter(seen)
+    monkeypatch.setattr(snapshot, "ask_status", lambda _: next(left))
+    waiting = snapshot.Elsewhere(Config(source=SourceSettings(dsn="")), ["public.t"], seen[0])
+    assert [waiting.wait(0) for _ in states] == [False, False, False, False, True]
+    assert waiting.status().tables[0].state == "live"
