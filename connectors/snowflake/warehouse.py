@@ -10,13 +10,12 @@
 
 DDL commits whatever is open. So it is run only when nothing is: if the transaction has rows by then, they are taken back, the
 DDL is run, and they are applied again (`connectors.sql.redo`). A process that dies anywhere leaves either nothing of a batch or
-all of it with its marks; and DDL beside, which is found done the next time.
+all of it with its marks; and DDL beside, which is found done the next time, or noted (`connectors.sql.ahead`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,18 +26,16 @@ from cdc.interfaces import Alteration, Checkpoint, View
 from cdc.marks import check_overtaken
 from cdc.schema import Table
 from connectors.snowflake.catalog import Catalog
+from connectors.snowflake.merging import STAGE, Merger
 from connectors.snowflake.opening import WHAT
-from connectors.snowflake.rows import Staged
 from connectors.snowflake.session import Session
 from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan
 from connectors.sql import qualified
+from connectors.sql.ahead import Ahead
 from connectors.sql.marks import Marks
 from connectors.sql.redo import Redo
 
-log = logging.getLogger(__name__)
-
-STAGE = "stage"
 CREATE, APPLY, COMMIT = (
     "the table cannot be created or altered",
     "rows cannot be applied",
@@ -59,12 +56,12 @@ class SnowflakeWarehouse:
         self._marks = Marks(self._session.execute, schema=schema, where=self._where)
         self._stored = Marks(self._beside.execute, schema=schema, where=self._where)
         self._plans: dict[str, Plan] = {}
-        self._redo = Redo()
+        self._redo, self._ahead = Redo(), Ahead()
         self._taken: list[Table] = []
         try:
             with self._session.explained(WHAT, self._where):
                 self._create(schema)
-                self._marks.read()
+                self._read()
         except BaseException:
             self.close()
             raise
@@ -81,88 +78,56 @@ class SnowflakeWarehouse:
     def state(self) -> Checkpoint:
         if not self._session.begun:
             with self._session.explained(WHAT, self._where):
-                self._marks.read()
+                self._read()
         return self._marks.state
 
+    def _read(self) -> None:
+        self._marks.read()
+        self._ahead.load(self._marks.notes, self.catalog.present)
+
     def evolve(self, table: Table) -> None:
+        table = self._ahead.reached(table)
         known = self._plans.get(table.full_name)
         if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
             return
         with self._guarded(CREATE, table.full_name):
             statements = self.catalog.evolve(table)
             with self._without_rows(statements, table):
+                self._run(statements)
                 plan = self.catalog.plan(table)
                 assert plan is not None, "all columns are there"
-                for statement in plan.create if statements else ():
-                    self._session.run(statement)
-            missing = not statements and self._beside.describe(f"SELECT * FROM {plan.aside} LIMIT 0") is None
-            with self._without_rows(plan.create if missing else (), table):
-                pass
+                self._run(plan.create if statements else ())
+            if not statements and self._beside.describe(f"SELECT * FROM {plan.aside} LIMIT 0") is None:
+                with self._without_rows(plan.create, table):
+                    self._run(plan.create)
             self._plans[table.full_name] = plan
 
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
         with self._guarded(CREATE, table.full_name):
-            statements = self.catalog.alter(table, alterations)
-            with self._without_rows(statements, table):
-                pass
+            todo = self._ahead.still(table, alterations)
+            with self._without_rows(self.catalog.alter(table, todo), table):
+                for each in todo:
+                    if statements := self.catalog.alter(table, [each]):
+                        self._marks.note(self._ahead.note(table, each))
+                        self._run(statements)
+            self._ahead.passed(table, alterations)
+            self._redo.altered(table, alterations)
 
     def apply(self, merge: Merge) -> Sequence[Key]:
-        plan = self._plans[merge.table.full_name]
+        if self._ahead.begins_anew(merge):
+            self.evolve(merge.table)
+        given, merge = merge, self._ahead.merge(merge)
+        plan, null = self._plans[merge.table.full_name], self._settings.unrepresentable == "null"
         with self._guarded(APPLY, merge.table.full_name):
             self._session.begin()
-            missing = self._apply(plan, merge)
-        self._redo.add(merge)
+            taken = self.catalog.plan(merge.take) if merge.take else None
+            missing = Merger(self._session, plan, self._name, null).apply(merge, taken)
+            if taken is not None:
+                self._plans.pop(taken.table.full_name, None)
+                self._taken.append(taken.table)
+        self._redo.add(given)
         return missing
-
-    def _apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
-        run = self._session.run
-        if merge.truncate:
-            run(plan.truncate)
-        elif merge.retire is not None:
-            run(plan.retire(merge.retire))
-        if merge.clear is not None:
-            run(plan.clear(*merge.clear))
-        if merge.take is not None and (taken := self.catalog.plan(merge.take)) is not None:
-            for statement in plan.take(taken, is_empty=merge.truncate):
-                run(statement)
-            self._plans.pop(taken.table.full_name, None)
-            self._taken.append(taken.table)
-        staged = Staged(plan, self._name, self._settings.unrepresentable == "null")
-        staged.add(merge)
-        if not len(staged):
-            return ()
-        with self._session.uploaded(STAGE) as (path, place):
-            staged.write(path)
-            self._session.put(path, place)
-        run(plan.copy(place) + " PURGE = TRUE")
-        missing: list[Key] = []
-        if merge.patches:
-            run(plan.complete)
-            lost = [merge.patches[number].row for (number,) in run(plan.incomplete).fetchall()]
-            missing = [tuple([row[index] for index in plan.table.key]) for row in lost]
-        is_empty = (merge.truncate and merge.take is None) or (merge.chunk is not None and merge.chunk.fresh)
-        run(plan.insert if is_empty or not plan.table.key else plan.merge)
-        if merge.patches:
-            run(plan.merge_completed)
-        if merge.removals:
-            self._remove(plan, merge)
-        run(plan.clear_stage)
-        if merge.patches or merge.removals:
-            run(plan.clear_aside)
-        staged.warn()
-        return missing
-
-    def _remove(self, plan: Plan, merge: Merge) -> None:
-        for statement in plan.remove:
-            self._session.run(statement)
-        [(removed,)] = self._session.run(plan.removed).fetchall()
-        wanted = sum(merge.removals.values())
-        if removed < wanted:
-            log.warning(
-                "%s: %d of %d rows to remove were not in the target; `cdc verify %s` compares it with the source",
-                *(plan.table.full_name, wanted - removed, wanted, plan.table.full_name),
-            )
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._guarded(COMMIT, self._where):
@@ -174,9 +139,11 @@ class SnowflakeWarehouse:
             )
             self._check(checkpoint)
             self._marks.write(checkpoint)
+            self._marks.note(self._ahead.records())
             self._session.commit()
             self._redo.clear()
             self._marks.written()
+            self._ahead.committed()
         self._drop_taken()
 
     def _check(self, checkpoint: Checkpoint) -> None:
@@ -200,6 +167,7 @@ class SnowflakeWarehouse:
             self._marks.forget()
             self._session.commit()
             self._marks.written()
+            self._ahead.load({}, self.catalog.present)
 
     def rollback(self) -> None:
         if self._session.begun:
@@ -226,25 +194,24 @@ class SnowflakeWarehouse:
             raise
 
     @contextmanager
-    def _without_rows(self, statements: Sequence[str], table: Table) -> Iterator[None]:
-        """Run DDL while no transaction is open, and what is inside of this after it; what was open is done again."""
-        again = self._redo if statements and self._session.begun else None
+    def _without_rows(self, wanted: Sequence[str], table: Table) -> Iterator[None]:
+        """DDL is run inside of this, where no transaction is open if any is wanted; what was open is done again."""
+        again = self._redo if wanted and self._session.begun else None
         if again is not None:
             self._redo = Redo()
             self._abort()
-        for statement in statements:
-            self._session.run(statement)
         yield
         if again is not None:
-            again.again(self._again, table.full_name)
+            again.again(self, table.full_name)
 
-    def _again(self, merge: Merge) -> None:
-        self.evolve(merge.table)
-        self.apply(merge)
+    def _run(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self._session.run(statement)
 
     def _abort(self) -> None:
         """A commit that failed may have happened all the same: whoever goes on asks for `state`."""
         self._session.rollback()
         self._plans.clear()
         self._redo.clear()
+        self._ahead.again()
         self._taken.clear()

@@ -32,6 +32,7 @@ from cdc.errors import TargetError
 from cdc.interfaces import Checkpoint, Mark
 from cdc.lsn import Position, format_lsn, parse_lsn
 from cdc.marks import check_overtaken, moved, overtaken
+from connectors.sql.ahead import PREFIX
 
 FORMAT = 1  # of these tables
 
@@ -71,6 +72,7 @@ class Compiled:
 class Marks:
     """`state` is what was committed when it was last read or written.
 
+    `notes` are control records of the connector's own, which no checkpoint tells of (see `connectors.sql.ahead`).
     `write` puts a checkpoint into the open transaction, `written` says that it was committed. `schema` None: the tables stand
     where unqualified names do, with `prefix`. `name` is the type of names, for databases whose text has lengths or collations.
     """
@@ -87,6 +89,7 @@ class Marks:
         self._execute = execute
         self._where = where
         self.state = Checkpoint()
+        self.notes: dict[str, bytes] = {}
         self._writing = self.state
         data, text = MetaData(schema=schema), name or String(255)
         self._schema = schema
@@ -120,6 +123,7 @@ class Marks:
         self._update_control = (
             controls.update().where(controls.c.key == bindparam("name")).values(value=bindparam("content"))
         )
+        self._delete_control = controls.delete().where(controls.c.key == bindparam("name"))
 
     def create(self, *, exists: bool = False) -> None:
         """Make the tables, unless they are there; TargetError if another version of cdc has made them.
@@ -143,6 +147,7 @@ class Marks:
     def read(self) -> None:
         """Look up what is committed, by this applier or another."""
         controls = {key: bytes(value) for key, value in self._execute(self._read_controls, {}).fetchall()}
+        self.notes = {key: controls.pop(key) for key in list(controls) if key.startswith(PREFIX)}
         self.state = self._writing = Checkpoint(self._stored(), controls)
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -163,6 +168,14 @@ class Marks:
                 self._control(key, value, key in controls)
                 controls[key] = value
         self._writing = Checkpoint(marks, controls)
+
+    def note(self, notes: Mapping[str, bytes], execute: Execute | None = None) -> None:
+        """Put these notes into the transaction that is open, here or in another session; empty ones are taken out."""
+        for key, value in notes.items():
+            if value:
+                self._control(key, value, True, execute)
+            else:
+                (execute or self._execute)(self._delete_control, {"name": key})
 
     def forget(self) -> None:
         """Put into the open transaction that nothing is known any more."""
@@ -185,10 +198,10 @@ class Marks:
         elif self._execute(self._move_mark, {**values, **_numbers("old", known)}).rowcount != 1:
             raise overtaken(name, self._where)
 
-    def _control(self, key: str, value: bytes, known: bool) -> None:
-        values = {"name": key, "content": value}
-        if not known or self._execute(self._update_control, values).rowcount == 0:
-            self._execute(self._insert_control, values)
+    def _control(self, key: str, value: bytes, known: bool, execute: Execute | None = None) -> None:
+        execute, values = execute or self._execute, {"name": key, "content": value}
+        if not known or execute(self._update_control, values).rowcount == 0:
+            execute(self._insert_control, values)
 
 
 def _numbers(prefix: str, mark: Mark) -> dict[str, Any]:

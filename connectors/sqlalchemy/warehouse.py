@@ -3,7 +3,7 @@
 Where DDL takes part in transactions (SQLite, PostgreSQL), it is run in the one that is open. Elsewhere (MariaDB, and whatever is
 not known) it would commit what is open, so it is run on a connection of its own; and where rows of the open transaction are in
 that very table, these are taken back before and applied again after it (`connectors.sql.redo`). So rows and marks become durable
-together, and DDL without either, which is harmless to repeat.
+together, and DDL without either, which is harmless to repeat, or noted (`connectors.sql.ahead`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable, exc
@@ -21,6 +22,7 @@ from cdc.marks import overtaken
 from cdc.schema import Table
 from cdc.secret import hide_passwords
 from connectors.sql import METADATA
+from connectors.sql.ahead import Ahead
 from connectors.sql.marks import Marks
 from connectors.sql.redo import Redo
 from connectors.sqlalchemy import failures
@@ -48,7 +50,7 @@ class SQLWarehouse:
         self._engine = open_engine(settings)
         self._connection: Connection | None = None
         self._plans: dict[str, Plan] = {}
-        self._redo = Redo()
+        self._redo, self._ahead = Redo(), Ahead()
         self._taken: list[Table] = []
         self._closed = self._begun = False
         with explained(WHAT, self._where):
@@ -64,9 +66,9 @@ class SQLWarehouse:
                     where=self._where,
                     name=marks_name(self.family),
                 )
-                with self._transaction(WHAT, self._where):
+                with self._transaction(WHAT, self._where) as connection:
                     self._marks.create()
-                    self._marks.read()
+                    self._read(connection)
                     self._end()
             except BaseException:
                 self._engine.dispose()
@@ -75,17 +77,24 @@ class SQLWarehouse:
     def state(self) -> Checkpoint:
         if not self._begun:
             with self._transaction(WHAT, self._where, reads=True) as connection:
-                self._marks.read()
+                self._read(connection)
                 connection.rollback()
                 self._begun = False
         return self._marks.state
 
+    def _read(self, connection: Connection) -> None:
+        self._marks.read()
+        self._ahead.load(self._marks.notes, partial(self.catalog.present, connection))
+
     def evolve(self, table: Table) -> None:
+        table = self._ahead.reached(table)
         known = self._plans.get(table.full_name)
         if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
             return
         with self._transaction(CREATE, table.full_name), self._beside() as connection:
-            self._run_ddl(connection, self.catalog.evolve(connection, table), table)
+            statements = self.catalog.evolve(connection, table)
+            with self._without_rows(statements, table):
+                _run(connection, statements)
             plan = self.catalog.plan(connection, table)
             assert plan is not None, "all columns are there"
             self._plans[table.full_name] = plan
@@ -93,9 +102,21 @@ class SQLWarehouse:
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
         with self._transaction(CREATE, table.full_name), self._beside() as connection:
-            self._run_ddl(connection, self.catalog.alter(connection, table, alterations), table)
+            wanted = partial(self.catalog.alter, connection, table)
+            todo = self._ahead.still(table, alterations)
+            with self._without_rows(wanted(todo), table):
+                for each in todo:
+                    if statements := wanted([each]):
+                        if not self.family.transactional_ddl:
+                            self._marks.note(self._ahead.note(table, each), connection.execute)
+                        _run(connection, statements)
+            self._ahead.passed(table, alterations)
+            self._redo.altered(table, alterations)
 
     def apply(self, merge: Merge) -> Sequence[Key]:
+        if self._ahead.begins_anew(merge):
+            self.evolve(merge.table)
+        given, merge = merge, self._ahead.merge(merge)
         plan = self._plans[merge.table.full_name]
         with self._transaction(APPLY, merge.table.full_name) as connection:
             null = self._settings.unrepresentable == "null"
@@ -105,17 +126,19 @@ class SQLWarehouse:
                 self._plans.pop(taken.table.full_name, None)
                 self._drop(connection, taken.table)
         if not self.family.transactional_ddl:
-            self._redo.add(merge)
+            self._redo.add(given)
         return missing
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._transaction(COMMIT, self._where):
             try:
                 self._marks.write(checkpoint)
+                self._marks.note(self._ahead.records())
             except exc.IntegrityError:
                 raise overtaken(", ".join(checkpoint.marks), self._where) from None
             self._end()
             self._marks.written()
+            self._ahead.committed()
         self._drop_taken()
 
     def forget(self) -> None:
@@ -123,6 +146,7 @@ class SQLWarehouse:
             self._marks.forget()
             self._end()
             self._marks.written()
+            self._ahead.load({}, lambda _: ())
 
     def rollback(self) -> None:
         if self._begun:
@@ -176,6 +200,7 @@ class SQLWarehouse:
         self._taken.clear()
         self._plans.clear()
         self._redo.clear()
+        self._ahead.again()
         if connection is not None:
             for end in (connection.rollback, connection.close):
                 with contextlib.suppress(exc.SQLAlchemyError):
@@ -208,17 +233,18 @@ class SQLWarehouse:
             for table in taken:
                 connection.exec_driver_sql(self.catalog.drop(connection, table))
 
-    def _run_ddl(self, connection: Connection, statements: Sequence[str], table: Table) -> None:
-        """Rows of the open transaction stand in the way of DDL beside it only in the same table."""
+    @contextmanager
+    def _without_rows(self, wanted: Sequence[str], table: Table) -> Iterator[None]:
+        """DDL is run inside of this. Rows of the open transaction are in its way only in the same table: they are done again."""
         redo = None
-        if statements and not self.family.transactional_ddl and self._redo.is_touched(table.full_name):
+        if wanted and not self.family.transactional_ddl and self._redo.is_touched(table.full_name):
             redo, self._redo = self._redo, Redo()
             self._abort()
-        for statement in statements:
-            connection.exec_driver_sql(statement)
+        yield
         if redo is not None:
-            redo.again(self._again, table.full_name)
+            redo.again(self, table.full_name)
 
-    def _again(self, merge: Merge) -> None:
-        self.evolve(merge.table)
-        self.apply(merge)
+
+def _run(connection: Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
