@@ -9,22 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from cdc.errors import ColumnRefused
 from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
+from connectors.duckdb.names import Names
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
 from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
 from connectors.sql import ascii_lower, check_same_name, check_table, comma, literal, qualified, quote
 from connectors.sql.altering import still_to_do
 from connectors.sql.arrays import flat, to_json
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 WIDER: Mapping[str, tuple[str, ...]] = {
     "SMALLINT": ("INTEGER", "BIGINT", "FLOAT", "DOUBLE"),
@@ -59,58 +56,52 @@ class Present:
     default: str | None = None
 
 
-def read_columns(connection: DuckDBPyConnection, database: str, table: Table) -> dict[str, Present]:
+def read_columns(names: Names, table: Table) -> dict[str, Present]:
     """The target's columns by name; none: there is no such table. TargetError if DuckDB takes another table for it."""
-    rows = connection.execute(
-        "SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns()"
-        " WHERE database_name = $1 AND lower(schema_name) = lower($2) AND lower(table_name) = lower($3)"
-        " ORDER BY column_index",
-        [database, table.schema, table.name],
-    ).fetchall()
-    found: dict[str, Present] = {}
-    for schema, name, column, sql, nullable, default in rows:
-        if (ascii_lower(schema), ascii_lower(name)) == (ascii_lower(table.schema), ascii_lower(table.name)):
-            check_same_name("schema", table.schema, schema, table)
-            check_same_name("table", table.name, name, table)
-            found[column] = Present(sql, nullable, default)
-    return found
+    place = names.find(table)
+    if place is None:
+        return {}
+    check_same_name("schema", table.schema, place[0], table)
+    check_same_name("table", table.name, place[1], table)
+    rows = names.connection.execute(f"DESCRIBE {qualified(names.database, *place)}").fetchall()
+    return {name: Present(sql, null == "YES", default) for name, sql, null, _, default, *_ in rows}
 
 
-def read_plan(connection: DuckDBPyConnection, database: str, table: Table, settings: Settings) -> Plan | None:
+def read_plan(names: Names, table: Table, settings: Settings) -> Plan | None:
     """How the target keeps rows of this shape, changing nothing; None if it has no such table or lacks a column."""
-    present = read_columns(connection, database, table)
+    present = read_columns(names, table)
     if not present.keys() >= set(table.column_names):
         return None
-    return _plan(database, table, settings, present)
+    return _plan(names.database, table, settings, present)
 
 
-def evolve(connection: DuckDBPyConnection, database: str, table: Table, settings: Settings) -> Plan:
+def evolve(names: Names, table: Table, settings: Settings) -> Plan:
     """Create or alter what rows of this shape need, in the open transaction."""
     check_table(table, ascii_lower)
-    present = read_columns(connection, database, table)
-    original = read_columns(connection, database, table.original) if table.stands_for and not present else {}
-    for statement in _statements(database, table, settings, present, original):
-        connection.execute(statement).fetchall()
-    return _plan(database, table, settings, present or read_columns(connection, database, table))
+    present = read_columns(names, table)
+    original = read_columns(names, table.original) if table.stands_for and not present else {}
+    for statement in _statements(names.database, table, settings, present, original):
+        names.alter(statement)
+    names.made(table)
+    return _plan(names.database, table, settings, present or read_columns(names, table))
 
 
-def alter(
-    connection: DuckDBPyConnection, database: str, table: Table, alterations: Sequence[Alteration]
-) -> None:
+def alter(names: Names, table: Table, alterations: Sequence[Alteration]) -> None:
     """Alter columns that are there, or drop the table, in the open transaction."""
-    target = qualified(database, table.schema, table.name)
-    present = read_columns(connection, database, table)
+    target = qualified(names.database, table.schema, table.name)
+    present = read_columns(names, table)
     defaults = [name for name, each in present.items() if each.default is not None]
     for each in still_to_do(table, present, alterations, ascii_lower, defaults):
         if isinstance(each, DropTable):
             sql = f"DROP TABLE {target}"
+            names.forget()
         elif isinstance(each, RenameColumn):
             sql = f"ALTER TABLE {target} RENAME COLUMN {quote(each.name)} TO {quote(each.to)}"
         elif isinstance(each, DropDefault):
             sql = f"ALTER TABLE {target} ALTER COLUMN {quote(each.name)} DROP DEFAULT"
         else:
             sql = f"ALTER TABLE {target} DROP COLUMN {quote(each.name)}"
-        connection.execute(sql).fetchall()
+        names.alter(sql)
 
 
 def _statements(

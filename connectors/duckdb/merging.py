@@ -18,6 +18,7 @@ from cdc.fold import Key, Merge, row_count
 from cdc.merge import ALL
 from cdc.schema import Table
 from connectors.duckdb import rows
+from connectors.duckdb.known import Known
 from connectors.duckdb.prepared import SMALL, Statements, Threads
 from connectors.duckdb.rows import Columns, Current
 from connectors.duckdb.sql import Plan
@@ -28,22 +29,19 @@ log = logging.getLogger(__name__)
 class Merger:
     """Runs a plan's statements. `forget` after a rollback: what it knows of the target may be wrong then."""
 
-    def __init__(self, connection: DuckDBPyConnection) -> None:
+    def __init__(self, connection: DuckDBPyConnection, *, alone: bool = True) -> None:
         self._connection = connection
         self._statements = Statements(connection)
         self._run = self._statements.run
         self._threads = Threads(self._statements)
-        self._empty: set[str] = set()  # targets known to have no rows
+        self._known = Known(self._statements, alone=alone)
+        self.look = self._known.look
+        self.altered, self.committed = self._statements.altered, self._statements.committed
         self._views: dict[tuple[Any, ...], tuple[str, Current]] = {}
         self._shown: list[tuple[str, Current]] = []  # the views of the merge at work
 
-    def look(self, plan: Plan) -> None:
-        """Find out once whether the target has rows; into an empty one nothing needs to be deleted before."""
-        if self._run(plan.is_empty)[0][0]:
-            self._empty.add(plan.target)
-
     def forget(self) -> None:
-        self._empty.clear()
+        self._known.forget()
         self._statements.forget()
         self._views.clear()  # a view that was registered in the transaction is gone with it
 
@@ -69,8 +67,8 @@ class Merger:
         self._threads.suit(row_count([merge]))
         if merge.truncate:
             self._run(plan.truncate)
-            self._empty.add(plan.target)
-        if merge.retire is not None and plan.target not in self._empty:
+            self._known.emptied(plan.target)
+        if merge.retire is not None and not self._known.is_empty(plan.target):
             for sql in plan.retire(merge.retire):
                 self._run(sql)
         if merge.clear is not None:
@@ -90,27 +88,34 @@ class Merger:
     def _take(self, plan: Plan, other: Table) -> None:
         if not self._run(plan.has(other))[0][0]:
             return
-        if plan.table.key and plan.target not in self._empty:
+        if plan.table.key and not self._known.is_empty(plan.target):
             self._run(plan.delete_taken(other))
+        self.altered()
         for sql in plan.take(other):
             self._run(sql)
-        self._empty -= {plan.target, plan.place_of(other)}
+        self._known.forget(plan.place_of(other))
+        self.look(plan)
 
     def _merge(self, plan: Plan, merge: Merge, whole: Columns | None) -> Sequence[Key]:
         missing, staged = self._stage_partial(plan, merge)
-        fresh = plan.target in self._empty or (merge.chunk is not None and merge.chunk.fresh)
-        keep_extras = bool(plan.extras) and not fresh
-        replaced = [whole] if whole is not None and not keep_extras else []
-        if (merge.deletes or replaced) and not fresh:
-            self._delete(plan, rows.keys(plan, merge.deletes, replaced))
-        if staged:
-            self._replace_by_staged(plan)
+        fresh = merge.chunk is not None and merge.chunk.fresh
+        replaced = [whole] if whole is not None and not fresh else []
+        sought = None
+        if merge.deletes or replaced:
+            sought = self._known.sought(plan, rows.keys(plan, merge.deletes, replaced))
+        keep_extras = bool(plan.extras) and whole is not None and sought is not None
+        if keep_extras:
+            sought = self._known.sought(plan, rows.keys(plan, merge.deletes, [])) if merge.deletes else None
+        if sought is not None:
+            self._delete(plan, sought)
+        if staged is not None:
+            self._replace_by_staged(plan, staged)
         if whole is not None and keep_extras:
             whole.number()
             view = self._show(whole)
             self._warn_of_nulls(plan, whole, view)
             self._run(plan.stage(view, (), origin="c", join="LEFT JOIN"))
-            self._replace_by_staged(plan)
+            self._replace_by_staged(plan, whole)
         elif whole is not None:
             self._insert(plan, whole)
         return missing
@@ -126,10 +131,10 @@ class Merger:
         self._statements.run_often(plan.put_keys(table.name, self._show(keys)))
         self._run(plan.delete_put(table.name, number))
 
-    def _stage_partial(self, plan: Plan, merge: Merge) -> tuple[Sequence[Key], int]:
-        """Complete partial rows from the target, before anything is changed; says how many could be."""
+    def _stage_partial(self, plan: Plan, merge: Merge) -> tuple[Sequence[Key], Columns | None]:
+        """Complete partial rows from the target, before anything is changed; None if none could be."""
         if not merge.patches:
-            return (), 0
+            return (), None
         origins = [patch.origin for patch in merge.patches]
         columns, unsent = rows.partial_rows(plan, [patch.row for patch in merge.patches], origins)
         view = self._show(columns)
@@ -137,17 +142,18 @@ class Merger:
         [(staged,)] = self._run(plan.stage(view, unsent, origin="o", join="JOIN"))
         lost = [] if staged == len(origins) else self._run(plan.unstaged(view))
         patches = [merge.patches[n].row for (n,) in lost]
-        return [tuple(row[i] for i in plan.table.key) for row in patches], staged
+        return [tuple(row[i] for i in plan.table.key) for row in patches], columns if staged else None
 
-    def _replace_by_staged(self, plan: Plan) -> None:
+    def _replace_by_staged(self, plan: Plan, staged: Columns) -> None:
         self._run(plan.delete_staged)
         self._run(plan.insert_staged)
+        self._known.inserted(plan, staged)
 
     def _insert(self, plan: Plan, whole: Columns) -> None:
         view = self._show(whole)
         self._warn_of_nulls(plan, whole, view)
         self._statements.run_often(plan.insert(view))
-        self._empty.discard(plan.target)
+        self._known.inserted(plan, whole)
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
         """A target with fewer copies than the source had is no longer equal to it: said, since a replay does it too."""

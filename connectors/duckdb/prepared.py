@@ -1,8 +1,10 @@
 """Runs the plans' statements. Those that come again and again are prepared.
 
-Among a thousand tables a merge has few rows, and DuckDB takes a millisecond to parse and plan what is then done in a tenth of
-that. A prepared INSERT from a view over Arrow is run as it was planned. A DELETE with a join is planned anew each time, and what
-costs there is the view: so the keys of a small merge go through a table of keys, beside those of others, told apart by a number.
+Among a thousand tables a merge has few rows, and DuckDB takes a millisecond to parse and plan what is then done in a fifth of
+that. A prepared INSERT from a view over Arrow is run as it was planned, until any table of the database is altered: then it is
+planned each time, as is what was prepared in a transaction that altered one. So all is prepared anew after that. A DELETE with
+a join is planned anew each time, and what costs there is the view: so the keys of a small merge go through a table of keys,
+beside those of others, told apart by a number.
 """
 
 from __future__ import annotations
@@ -27,22 +29,23 @@ class Statements:
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
-        self._names: dict[str, str] = {}  # of those that were run twice; empty after the first time
+        self._names: dict[str, str] = {}  # of what is prepared
         self._numbers = itertools.count()
         self._keys: dict[str, Keys] = {}
+        self._altered = False
 
     def run(self, sql: str) -> list[Any]:
         return self._connection.execute(sql).fetchall()
 
     def run_often(self, sql: str) -> list[Any]:
-        """The same, prepared when it comes again."""
+        """The same, prepared."""
+        if self._altered:
+            return self.run(sql)
         name = self._names.get(sql)
         if name is None:
-            self._names[sql] = ""
-            if len(self._names) > KEPT:
-                self._let_go(next(iter(self._names)))
-            return self.run(sql)
-        if not name:
+            if len(self._names) >= KEPT:
+                oldest = next(iter(self._names))
+                self.run(f"DEALLOCATE {self._names.pop(oldest)}")
             name = f"_cdc_{next(self._numbers)}"
             self.run(f"PREPARE {name} AS {sql}")
             self._names[sql] = name
@@ -57,18 +60,27 @@ class Statements:
             self._keys[plan.key_types] = found
         return found
 
+    def altered(self) -> None:
+        """A table of the database was made, altered or dropped in the open transaction."""
+        self._let_go()
+        self._altered = True
+
+    def committed(self) -> None:
+        self._altered = False
+
+    def _let_go(self) -> None:
+        for name in self._names.values():
+            self.run(f"DEALLOCATE {name}")
+        self._names.clear()
+
     def forget(self) -> None:
         with contextlib.suppress(duckdb.Error):  # where the database itself has failed, all of it is gone
-            for sql in list(self._names):
-                self._let_go(sql)
+            self._let_go()
             for keys in self._keys.values():
                 self.run(f"DROP TABLE IF EXISTS {keys.name}")
         self._names.clear()
         self._keys.clear()
-
-    def _let_go(self, sql: str) -> None:
-        if name := self._names.pop(sql):
-            self.run(f"DEALLOCATE {name}")
+        self._altered = False
 
 
 class Threads:

@@ -18,6 +18,7 @@ from connectors.duckdb.sql import Plan
 from connectors.sql.arrays import Unlistable, flat, to_json
 
 LIST = pa.list_(pa.string())
+FEW = 1000  # rows
 MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
 
 
@@ -37,15 +38,19 @@ class Columns:
         self.arrays.append(values)
         self.names.append(name)
 
+    def named(self, name: str) -> Any:
+        return self.arrays[self.names.index(name)]
+
     def number(self) -> None:
         """Add `n`, which counts the rows from 0."""
         self.add("n", pa.array(range(len(self.arrays[0])), pa.int64()))
 
     def add_cells(self, index: int, cells: Sequence[Cell], letter: str = "c") -> None:
         """A column of PostgreSQL's text."""
-        self.add(f"{letter}{index}", self._cells(index, cells))
+        self.add(f"{letter}{index}", self.cells(index, cells))
 
-    def _cells(self, index: int, cells: Sequence[Cell]) -> Any:
+    def cells(self, index: int, cells: Sequence[Cell]) -> Any:
+        """PostgreSQL's texts of a column."""
         kind = self.plan.columns[index].array
         if kind == "list":
             return pa.array(self._taken_apart(index, cells, flat), pa.list_(pa.binary())).cast(LIST)
@@ -117,9 +122,23 @@ def _not_utf8(where: str) -> ValueRefused:
 def whole_rows(plan: Plan, rows: Sequence[Row]) -> Columns:
     """Rows in which every cell was sent."""
     columns = Columns(plan)
+    if len(rows) <= FEW and (texts := _texts(plan, rows)) is not None:
+        for index in range(len(plan.columns)):
+            columns.add(f"c{index}", texts[index * len(rows) : (index + 1) * len(rows)])
+        return columns
     for index, cells in enumerate(_transposed(rows)):
         columns.add_cells(index, cells)
     return columns
+
+
+def _texts(plan: Plan, rows: Sequence[Row]) -> Any:
+    """All cells in one array, column by column: of few rows, that is half the time of an array for each; None if it cannot be."""
+    if any(kept.array for kept in plan.columns):
+        return None
+    try:
+        return pa.array(list(chain.from_iterable(_transposed(rows))), pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:  # not UTF-8: of a single column it can be told which one
+        return None
 
 
 def counted_rows(plan: Plan, rows: dict[Row, int]) -> Columns:
@@ -149,11 +168,12 @@ def keys(plan: Plan, keys: Sequence[Row], of: Sequence[Columns]) -> Columns:
     """Keys to delete: those given, and those of columns made before."""
     columns = Columns(plan)
     for place, index in enumerate(plan.table.key):
-        cells = [key[place] for key in keys]
-        columns.add_cells(index, cells)
-        parts = [other.arrays[other.names.index(f"c{index}")] for other in of]
-        chunks = _chunks([columns.arrays[-1], *parts])
-        columns.arrays[-1] = pa.chunked_array(chunks, chunks[0].type)
+        name = f"c{index}"
+        parts = [other.named(name) for other in of]
+        if keys:
+            parts.append(columns.cells(index, [key[place] for key in keys]))
+        chunks = _chunks(parts)
+        columns.add(name, chunks[0] if len(chunks) == 1 else pa.chunked_array(chunks))
     return columns
 
 

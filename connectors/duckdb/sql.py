@@ -17,6 +17,7 @@ from connectors.duckdb.types import ColumnType
 from connectors.sql import comma, literal, qualified, quote
 
 STAGE = "temp.main._cdc_stage"
+INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,17 @@ class Plan:
     @cached_property
     def truncate(self) -> str:
         return f"DELETE FROM {self.target}"
+
+    @cached_property
+    def numbered(self) -> tuple[int, ...]:
+        """The columns of the key that hold integers."""
+        return tuple(i for i in self.table.key if self.columns[i].sql in INTEGERS)
+
+    @cached_property
+    def highest(self) -> str:
+        """Asks for the highest number in each of those columns, NULL in an empty table; empty if there are no such columns."""
+        highest = comma(f"max({self.names[i]})" for i in self.numbered)
+        return f"SELECT {highest} FROM {self.target}" if highest else ""
 
     @cached_property
     def is_empty(self) -> str:

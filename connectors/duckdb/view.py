@@ -20,6 +20,7 @@ from cdc.interfaces import Digest, Hashed
 from cdc.schema import Column, Table
 from connectors.duckdb import failures
 from connectors.duckdb.catalog import read_columns, read_plan
+from connectors.duckdb.names import Names
 from connectors.duckdb.settings import Settings
 from connectors.duckdb.types import ColumnType
 from connectors.sql import comma, literal, qualified, quote
@@ -43,6 +44,7 @@ class DuckDBView:
     def __init__(self, cursor: DuckDBPyConnection, database: str, settings: Settings) -> None:
         self._cursor = cursor
         self._database = database
+        self._names = Names(cursor, database)  # they are those of one moment
         self._settings = settings
         self._known: dict[Table, Texts | None] = {}
         self._closed = False
@@ -110,12 +112,12 @@ class DuckDBView:
         return self._known[table]
 
     def _read(self, table: Table) -> Texts | None:
-        present = read_columns(self._cursor, self._database, table)
+        present = read_columns(self._names, table)
         if not present:
             return None
         columns = tuple(column for column in table.columns if column.name in present)
         known = replace(table, columns=columns, primary_key=(), identity=())
-        plan = read_plan(self._cursor, self._database, known, self._settings)
+        plan = read_plan(self._names, known, self._settings)
         kept = dict(zip(known.column_names, plan.columns if plan else (), strict=True))
         told = [_told(column, kept.get(column.name)) for column in table.columns]
         return Texts(self._target(table), tuple(form for form, _ in told), tuple(text for _, text in told))

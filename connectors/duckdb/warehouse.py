@@ -27,6 +27,7 @@ from connectors.duckdb import catalog, failures
 from connectors.duckdb.asking import Queries
 from connectors.duckdb.marks import Marks
 from connectors.duckdb.merging import Merger
+from connectors.duckdb.names import Names
 from connectors.duckdb.opening import make_room
 from connectors.duckdb.read_copy import ReadCopy
 from connectors.duckdb.settings import Settings
@@ -50,7 +51,9 @@ class DuckDBWarehouse:
         self._closed = self._open = False
         self.database: str = connection.execute("SELECT current_database()").fetchall()[0][0]
         self._marks = Marks(connection, self.database)
-        self._merger = Merger(connection)
+        alone = not settings.remote
+        self._merger = Merger(connection, alone=alone)
+        self._names = Names(connection, self.database, alone=alone, altering=self._merger.altered)
         self._plans: dict[str, Plan] = {}
         self._changed = False  # more than marks, since the last commit
         self._copy = ReadCopy(connection, self.database, settings) if settings.read_copy else None
@@ -66,7 +69,7 @@ class DuckDBWarehouse:
         if known is not None and (known.table is table or known.table.fingerprint == table.fingerprint):
             return
         with self._transaction(CREATE, table.full_name):
-            plan = catalog.evolve(self._connection, self.database, table, self._settings)
+            plan = catalog.evolve(self._names, table, self._settings)
             self._merger.look(plan)
             self._plans[table.full_name] = plan
             make_room(self._connection, self._settings, len(self._plans))
@@ -74,18 +77,19 @@ class DuckDBWarehouse:
     def alter(self, table: Table, alterations: Sequence[Alteration]) -> None:
         self._plans.pop(table.full_name, None)
         with self._transaction(CREATE, table.full_name):
-            catalog.alter(self._connection, self.database, table, alterations)
+            catalog.alter(self._names, table, alterations)
 
     def apply(self, merge: Merge) -> Sequence[Key]:
         plan = self._plans[merge.table.full_name]
         with self._transaction(APPLY, merge.table.full_name, plan):
             if merge.take is not None:
-                taken = catalog.read_plan(self._connection, self.database, merge.take, self._settings)
+                taken = catalog.read_plan(self._names, merge.take, self._settings)
                 if taken is not None:
                     check_moved(merge.table, plan.types, taken.types)
             missing = self._merger.apply(plan, merge)
         if merge.take is not None:
             self._plans.pop(merge.take.full_name, None)
+            self._names.forget()
         return missing
 
     def commit(self, checkpoint: Checkpoint) -> None:
@@ -97,6 +101,7 @@ class DuckDBWarehouse:
             self._connection.execute("COMMIT")
             self._open = False
             self._marks.written()
+            self._merger.committed()
         if self._copy is not None:
             self._copy.committed(changed=self._changed)
         self._changed = False
@@ -107,6 +112,7 @@ class DuckDBWarehouse:
             self._connection.execute("COMMIT")
             self._open = False
             self._marks.written()
+            self._merger.committed()
 
     def rollback(self) -> None:
         if self._open:
@@ -164,6 +170,7 @@ class DuckDBWarehouse:
         with contextlib.suppress(duckdb.Error):
             self._rollback()
         self._plans.clear()
+        self._names.forget()
         self._merger.forget()
         with contextlib.suppress(duckdb.Error):
             self._marks.read_again()

@@ -21,6 +21,7 @@ from cdc.testing.memory import MemoryWarehouse, Store
 from cdc.testing.targets import Target
 from connectors import duckdb, postgres, snowflake, sqlalchemy
 from connectors.duckdb.catalog import read_plan
+from connectors.duckdb.names import Names
 from connectors.duckdb.warehouse import DuckDBWarehouse
 from connectors.postgres.warehouse import PostgresWarehouse
 from connectors.snowflake.view import SnowflakeView
@@ -59,7 +60,7 @@ class DuckDBTarget(Target):
     def rows(self, warehouse: Warehouse, table: Table) -> Sequence[Row]:
         assert isinstance(warehouse, DuckDBWarehouse)
         with warehouse.cursor() as cursor:
-            plan = read_plan(cursor, warehouse.database, table, self.settings)
+            plan = read_plan(Names(cursor, warehouse.database), table, self.settings)
             assert plan is not None
             texts = [c.text_of(quote(name)) for c, name in zip(plan.columns, table.column_names, strict=True)]
             found = cursor.execute(f"SELECT {', '.join(texts)} FROM {plan.target}").fetchall()

@@ -11,7 +11,7 @@ import pytest
 from cdc.errors import ValueRefused
 from cdc.events import UNSENT
 from cdc.interfaces import Checkpoint
-from cdc.merge import Merge, Patch
+from cdc.merge import Merge, Patch, RenameColumn
 from cdc.schema import Column, LogicalType, Table
 from connectors.duckdb import Settings, connect
 from connectors.duckdb.opening import size
@@ -81,6 +81,26 @@ def test_what_is_prepared_outlives_errors_rollbacks_and_changes_of_shape(warehou
         apply(warehouse, tables, 3, b"%d" % turn)
         warehouse.commit(Checkpoint())
     assert rows(warehouse, tables[2]) == [(1, "w"), *[(n, "2") for n in range(3, 13)]]
+
+
+def test_a_table_that_is_made_costs_the_others_nothing_later(warehouse: DuckDBWarehouse) -> None:
+    """DuckDB plans anew, each time, what was prepared before any table was made or altered, and while one is."""
+    inserts = "select count(*) from duckdb_prepared_statements() where statement like '%INSERT INTO%public%'"
+    own = warehouse._connection  # statements are prepared for one connection
+    others, new = TABLES[:5], TABLES[5]
+    for turn in range(2):
+        apply(warehouse, others, 1 + turn, b"1")
+        warehouse.commit(Checkpoint())
+    assert own.execute(inserts).fetchall() == [(5,)]
+    apply(warehouse, [new, *others], 1, b"2")
+    assert own.execute(inserts).fetchall() == [(0,)]
+    warehouse.commit(Checkpoint())
+    apply(warehouse, [new, *others], 1, b"3")
+    warehouse.commit(Checkpoint())
+    assert own.execute(inserts).fetchall() == [(6,)]
+    warehouse.alter(new, [RenameColumn("v", "w")])
+    warehouse.commit(Checkpoint())
+    assert own.execute(inserts).fetchall() == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from cdc.schema import Column, LogicalType, Table
 from cdc.source.connect import SESSION
 from connectors import duckdb
 from connectors.duckdb.catalog import read_plan
+from connectors.duckdb.names import Names
 from connectors.duckdb.warehouse import DuckDBWarehouse
 from tests.fixtures.postgres import PostgresServer, Start
 from tests.property.values import ARRAYS, SCALARS, Case, array_texts, is_refused
@@ -65,7 +66,7 @@ class Trial:
         self.warehouse.evolve(self.table)
         self.warehouse.commit(Checkpoint())
         with self.warehouse.cursor() as cursor:
-            plan = read_plan(cursor, self.warehouse.database, self.table, self.settings)
+            plan = read_plan(Names(cursor, self.warehouse.database), self.table, self.settings)
         assert plan is not None
         self.kept_as = plan.columns[1]
 
