@@ -14,6 +14,7 @@ from cdc.lsn import Position
 from cdc.progress import Progress, encode_progress
 from cdc.source.chunk import Chunk, Place, Standing, Wanted
 from cdc.source.copy_out import Piece
+from cdc.source.pace import chunk_rows
 from cdc.source.publication import TableName
 
 FIRST_ROWS = 20_000  # of a table's first chunk, by which it is seen how long rows take
@@ -33,7 +34,8 @@ class Copying:
         self.fresh = False
         """All that the target has of the table was put there by this copy, which reads no key twice."""
         self._settings = settings
-        self._rows = min(FIRST_ROWS, settings.chunk_rows)
+        self._most = chunk_rows(settings)
+        self._rows = min(FIRST_ROWS, self._most)
         self._last: Chunk | None = None
         """The chunk that was begun last."""
 
@@ -63,7 +65,7 @@ class Copying:
         """From the time that a chunk took."""
         if chunk.seconds and rows >= self._rows // 2:
             fitting = int(rows * SHARE * self._settings.max_stream_pause / chunk.seconds)
-            self._rows = min(max(fitting, FEW_ROWS), GROWTH * self._rows, self._settings.chunk_rows)
+            self._rows = min(max(fitting, FEW_ROWS), GROWTH * self._rows, self._most)
 
     def events(
         self, chunk: Chunk, pieces: Iterator[Piece], position: Position, *, final: bool, more: bool = False

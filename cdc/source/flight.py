@@ -39,6 +39,9 @@ class Flight:
         self._changed = threading.Condition()
         self._chunks: deque[tuple[Copying, Chunk]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._chunks)
+
     @property
     def has_room(self) -> bool:
         """Is a worker free?"""

@@ -27,6 +27,7 @@ from cdc.source.copy_failures import AGAIN, judge
 from cdc.source.copy_observer import CopyObserver
 from cdc.source.copying import Copying
 from cdc.source.flight import Flight
+from cdc.source.pace import Pace
 from cdc.source.publication import TableName
 from cdc.source.shown import ShownAlready
 from cdc.source.visibility import UNSEEN, UNSEEN_STANDBY
@@ -67,8 +68,8 @@ class SnapshotJob:
         self._observer = observer
         self._not_before = not_before
         self._clock = clock
+        self._pace = Pace(settings, clock)
         self._flight = Flight(capture, settings, stopping, clock)
-        self._rest_until = 0.0
         self._unseen_since: float | None = None
         self._halted = self._waits = False
         self._todo: dict[TableName, Copying] = {}
@@ -116,23 +117,18 @@ class SnapshotJob:
         return not self._todo
 
     def due(self, reader: Reader) -> bool:
-        """Between two rounds of chunks a busy stream has as long as the last one took, so that lag stays bounded."""
         if not self._todo or (self._not_before and reader.received <= self._not_before):
             return False
-        now = self._clock()
-        return now >= self._rest_until or (reader.idle and not self._settings.max_rows_per_second)
+        return self._pace.is_due(idle=reader.idle)
 
     def step(self, reader: Reader) -> bool:
-        started, rows = self._clock(), 0
+        self._pace.begin()
         try:
-            for copying, chunk in self._round(reader, started):
-                rows += self._publish(reader, copying, chunk)
+            for copying, chunk in self._round(reader):
+                self._pace.rows += self._publish(reader, copying, chunk)
         finally:
             self._flight.abandon()
-        now = self._clock()
-        self._rest_until = 2 * now - started
-        if self._settings.max_rows_per_second:
-            self._rest_until = max(now, started + rows / self._settings.max_rows_per_second)
+        self._pace.end()
         if not self._todo:
             self._flight.rest()
         reader.copied(now=self._waits)  # for another that did not come
@@ -143,13 +139,13 @@ class SnapshotJob:
         """Let go of the workers and their connections."""
         self._flight.close()
 
-    def _round(self, reader: Reader, started: float) -> Iterator[tuple[Copying, Chunk]]:
+    def _round(self, reader: Reader) -> Iterator[tuple[Copying, Chunk]]:
         """Chunks in the order in which they were begun, until the pause is as long as it may be."""
-        flight, end = self._flight, started + self._settings.max_stream_pause
+        flight, pace = self._flight, self._pace
         self._halted = False
         begun = 0
         while True:
-            while flight.has_room and not self._halted and (not begun or self._clock() < end):
+            while flight.has_room and not self._halted and (not begun or pace.goes_on(len(flight))):
                 copying = self._next()
                 if copying is None:
                     break
@@ -159,7 +155,7 @@ class SnapshotJob:
             if first is None:
                 time.sleep(0 if begun else RETRY_SECONDS)  # for writers, or for who alters a table
                 return
-            if flight.wait(first[1], started):
+            if flight.wait(first[1], pace.started):
                 yield first
                 flight.landed()
 

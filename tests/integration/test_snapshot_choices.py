@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from itertools import pairwise
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -68,17 +67,30 @@ def test_partitions_are_copied_one_by_one(replica: Replica) -> None:
     replica.assert_equal()
 
 
-def test_a_rate_is_kept(replica: Replica) -> None:
-    """Chunks of 50 rows at 100 rows a second begin half a second apart."""
-    limits = {"chunk_rows": 50, "max_rows_per_second": 100, "max_stream_pause": 0.001, "workers": 1}
-    replica.settings["snapshot"] = limits
-    replica.database.execute(
-        "create table t (id int primary key); insert into t select generate_series(1, 190)"
+RATE, WINDOW = 400, 0.5
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_rate_is_kept_over_every_part_of_a_second(replica: Replica, workers: int) -> None:
+    """As the server sees it, which logs each row that it reads; a load without a limit takes all of them at once."""
+    db = replica.database
+    db.execute(
+        "create table t (id int primary key, n int); insert into t select g, g from generate_series(1, 600) g;"
+        "create function seen(n int) returns int stable language plpgsql as"
+        " $$ begin raise log 'row % is read', n; return n; end $$"
     )
-    begun: list[float] = []
-    with before_each_chunk(lambda: begun.append(time.monotonic())):
-        copied(replica)
-    assert [round(later - before, 1) >= 0.5 for before, later in pairwise(begun)] == [True] * 3
+    replica.settings["snapshot"] = {"max_rows_per_second": RATE, "workers": workers}
+    replica.settings["snapshot.statements"] = {'"public.t"': "select id, public.seen(n) as n from public.t"}
+    begin = db.server.log.stat().st_size
+    copied(replica)
+    with db.server.log.open("rb") as log:
+        log.seek(begin)
+        lines = [line.decode() for line in log if b" is read" in line]
+    times = [datetime.fromisoformat(line[:23]).timestamp() for line in lines]
+    assert len(times) >= 600
+    in_window = [sum(since <= at < since + WINDOW for at in times) for since in times]
+    assert max(in_window) <= 2 * RATE * WINDOW
+    assert times[-1] - times[0] > 0.8 * len(times) / RATE
     replica.assert_equal()
 
 
