@@ -105,6 +105,24 @@ class ShapesContract:
         expect(target, warehouse, renamed, row("1", "a", "b"), row("2", "c", "d"))
         warehouse.close()
 
+    def test_rows_before_a_rename_and_behind_it_are_of_one_transaction(self, target: Target) -> None:
+        """Also once it was taken back, which leaves some targets with the new name."""
+        warehouse = target.open()
+        put(warehouse, Merge(KEYED, upserts=[row("1", "a", "b")]))
+        renamed = replace(KEYED, columns=(ID, replace(NOTE, name="said"), BODY))
+        for taken_back in (True, False):
+            warehouse.evolve(KEYED)
+            warehouse.apply(Merge(KEYED, upserts=[row("2", "c", "d")]))
+            warehouse.alter(renamed, [RenameColumn("note", "said")])
+            warehouse.evolve(renamed)
+            warehouse.apply(Merge(renamed, patches=[Patch((b"2", b"x", UNSENT), row("2"))]))
+            if taken_back:
+                warehouse.rollback()
+                warehouse.state()
+        warehouse.commit(checkpoint(2))
+        expect(target, warehouse, renamed, row("1", "a", "b"), row("2", "x", "d"))
+        warehouse.close()
+
     def test_columns_swap_their_names(self, target: Target) -> None:
         warehouse = target.open()
         put(warehouse, Merge(KEYED, upserts=[row("1", "a", "b")]))
