@@ -14,6 +14,7 @@ from connectors.kafka.producing import KEYED, WHAT, Headers
 from connectors.kafka.settings import Settings
 
 CLOSING = 10.0
+WAIT = 0.5
 
 
 class PythonProducer:
@@ -30,6 +31,7 @@ class PythonProducer:
         self._closed = False
         self._sent = self._done = 0  # bytes; each is written by one thread only
         self._error = (kafka.errors.KafkaError, OSError)
+        self._late = kafka.errors.KafkaTimeoutError
         try:
             self._producer = kafka.KafkaProducer(**clients.kafka_python_producer(settings))
             if settings.transactional:
@@ -65,8 +67,20 @@ class PythonProducer:
         self._failure = self._failure or error
 
     def flush(self) -> None:
-        self._call(self._where, lambda: self._producer.flush(timeout=self._timeout + 30))
+        self._call(self._where, self._flush)
         self._check()
+
+    def _flush(self) -> None:
+        """In short waits: what a close leaves behind may never be done, and nobody is told."""
+        until = time.monotonic() + self._timeout + 30
+        while True:
+            try:
+                self._producer.flush(timeout=WAIT)
+                return
+            except self._late:
+                self._check()
+                if time.monotonic() > until:
+                    raise
 
     def partitions(self, topics: Collection[str]) -> Mapping[str, int]:
         """What its own metadata say, by which it spreads keys."""
@@ -91,6 +105,9 @@ class PythonProducer:
         except self._error as error:
             self._check()
             raise classify(error, what=WHAT, where=where) from error
+        except RuntimeError:  # it is closed, or being closed
+            self._check()
+            raise
 
     def _check(self) -> None:
         if self._closed:
