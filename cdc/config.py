@@ -99,7 +99,9 @@ class WarehouseSettings(Rules, kw_only=True, frozen=True):
     batch_bytes: Annotated[int, Meta(ge=1 << 16)] = 16 << 20
     """… or bytes of rows …"""
     max_delay: Seconds = 0.2
-    """… or seconds after its first commit under steady load; an idle stream hands over at once."""
+    """… or seconds after its first commit under steady load …"""
+    when_idle: Literal["at_once", "wait"] = "at_once"
+    """… or when nothing more comes: at once, or it waits for company until `max_delay`, too, where every batch costs money."""
     schemas: dict[str, str] = {}
     """Schemas of the target for schemas of the source; others keep their name."""
     prefix: str = ""
@@ -110,6 +112,11 @@ class WarehouseSettings(Rules, kw_only=True, frozen=True):
     """What is different for single tables; globs over schema.table."""
     dead_letter_topic: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,249}$")] = ""
     """A topic that tells of rows which were left out, where Kafka is the transport; empty: the table `_cdc_dead_letters`."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that changes wait for company though nothing more comes."""
+        return self.max_delay if self.when_idle == "wait" else 0.0
 
 
 class HttpSettings(Settings, kw_only=True, frozen=True):

@@ -33,6 +33,9 @@ class Ends(Protocol):
     always_ahead: bool
     """May a target show more than the events that come to it? An applier then believes no row that it finds under an old key."""
 
+    patience: float
+    """Seconds that the reader has changes wait for company though nothing more comes, since a flush costs the warehouses."""
+
     def admit(self, name: str, state: Checkpoint) -> None:
         """Raise ConfigError for a warehouse that was filled through another transport."""
 
@@ -73,6 +76,7 @@ class EmbeddedEnds:
         self._partition = ""
         self._publisher: MemoryPublisher | None = None
         self.always_ahead = False
+        self.patience = min((each.patience for each in config.warehouses.values()), default=0.0)
 
     def admit(self, name: str, state: Checkpoint) -> None:
         if any(mark.offset >= 0 for mark in state.marks.values()):

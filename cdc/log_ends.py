@@ -42,6 +42,7 @@ class LogEnds:
         self._publisher: Publisher | None = None
         self._closed = False
         self.always_ahead = True
+        self.patience = 0.0  # a flush is the brokers' matter; appliers have their own
 
     def admit(self, name: str, state: Checkpoint) -> None:
         if state.controls.get(ORIGIN):

@@ -8,6 +8,7 @@ every subscriber has committed. A subscriber that fell behind stops the publishe
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -22,9 +23,8 @@ from cdc.schema import Table
 
 SMALL_COPIES = 1 << 20  # bytes of chunks that may be one batch, unless one is larger
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
-ROWS_OF_A_TABLE = (
-    100  # worth the statements that a table takes: where many change, a batch may be twice as large
-)
+# worth the statements that a table takes: where many change, a batch may be twice as large
+ROWS_OF_A_TABLE = 100
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
 
@@ -42,7 +42,8 @@ class MemoryPublisher:
         self._max_bytes = transport.max_bytes
         self._batch_rows = min(settings.batch_rows for settings in warehouses)
         self._batch_bytes = min(settings.batch_bytes for settings in warehouses)
-        self._max_delay = min(settings.max_delay for settings in warehouses)
+        # with patience the reader flushes at that age, which is one commit less
+        self._max_delay = min(math.inf if each.patience else each.max_delay for each in warehouses)
         self._clock = clock
         self._changed = threading.Condition()
         self._subscribers: list[MemorySubscriber] = []

@@ -17,6 +17,8 @@ from cdc.lsn import START, Lsn, Position
 from cdc.origin import Origin
 
 IDLE_FLUSH = 10.0  # seconds between confirmations of WAL that holds nothing of ours
+COSTLY_FLUSH = 900.0  # the same where each costs money
+MUCH_WAL = 256 << 20
 MANY_XIDS = 50_000
 
 
@@ -50,7 +52,8 @@ class Skip(Protocol):
 
 
 class Reader:
-    """One run of the stream, which begins at `start`. `position` is that of the last commit given to the publisher."""
+    """One run of the stream, which begins at `start`. `position` is that of the last commit given to the publisher. With
+    `patience`, changes wait for company for so many seconds before a flush, unless WAL of `much_wal` bytes is kept for them."""
 
     def __init__(
         self,
@@ -60,6 +63,8 @@ class Reader:
         origin: Origin,
         start: Lsn,
         flush_interval: float,
+        patience: float = 0.0,
+        much_wal: Lsn = MUCH_WAL,
         unseen: set[int] | None = None,
         published: Callable[[Commit], None] = lambda _: None,
         drained: Callable[[Lsn], None] = lambda _: None,
@@ -82,6 +87,7 @@ class Reader:
         self._concerned: list[Skip] = []
         self._origin = origin
         self._flush_interval = flush_interval
+        self._patience, self._much_wal = patience, much_wal
         self._published = published
         self._drained = drained
         self._forget = forget
@@ -89,7 +95,7 @@ class Reader:
         self._clock = clock
         self._jobs: deque[Job] = deque()
         self._inside = self._dirty = False
-        self._flushed_at = clock()
+        self._flushed_at = self._dirty_since = clock()
 
     def submit(self, job: Job) -> None:
         """Have a job done in line, after those submitted before. May be called by any thread."""
@@ -149,12 +155,13 @@ class Reader:
 
     def _committed(self, commit: Commit) -> None:
         self._inside = False
-        self._dirty = self._dirty or commit.events > 0
+        if not self._dirty and commit.events:
+            self._dirty, self._dirty_since = True, self._clock()
         self.position, self.received = commit.position, commit.end_lsn
         if self.skips:
             self.skips = [skip for skip in self.skips if not skip.over(commit.position)]
         self._published(commit)
-        if self._dirty and self._clock() - self._flushed_at >= self._flush_interval:
+        if self._dirty and self._is_due(self._flush_interval):
             self.flush()
         elif len(self.xids) > MANY_XIDS:
             self._forget(self.xids)
@@ -163,13 +170,22 @@ class Reader:
         if self._inside:
             return
         self.received = max(self.received, idle.wal_end)
-        if self._dirty or (self.received > self.confirmed and self._clock() - self._flushed_at >= IDLE_FLUSH):
+        if self._is_due(0.0) if self._dirty else self.received > self.confirmed and self._is_due(IDLE_FLUSH):
             self.flush()
         self._drained(self.received)
         self.idle = True
         if self._jobs and self._work():
             self.stream.wake()  # do not wait for the server before the next piece
         self.idle = False
+
+    def _is_due(self, interval: float) -> bool:
+        """Has it been so long since the last flush? With patience, what was published waits for company before one."""
+        now = self._clock()
+        if self._patience and self.received - self.confirmed < self._much_wal:
+            if self._dirty:
+                return now - self._dirty_since >= self._patience
+            interval = max(self._patience, COSTLY_FLUSH)
+        return now - self._flushed_at >= interval
 
     def _work(self) -> bool:
         """Do a piece of each job that is due: a meeting must not miss its place because a copy was first."""

@@ -21,7 +21,7 @@ from cdc.lsn import Lsn, format_lsn
 from cdc.meters import measure_flushes
 from cdc.origin import check_history, check_origin, last_seen, recorded, unseen
 from cdc.progress import Progress, encode_progress
-from cdc.reader import Finish, Job, Pulse, Reader, Telling
+from cdc.reader import MUCH_WAL, Finish, Job, Pulse, Reader, Telling
 from cdc.source.capture import Capture
 from cdc.source.publication import TableName
 from cdc.source.recopy import Discovery, Recopy
@@ -131,6 +131,8 @@ class Reading:
             start=slot.confirmed_lsn,
             unseen=capture.unseen,
             flush_interval=self._config.source.flush_interval,
+            patience=ends.patience,
+            much_wal=min(MUCH_WAL, self._config.source.retained_limit_bytes // 2 or MUCH_WAL),
             published=self._book.published,
             drained=self._book.drained,
             forget=capture.forget_visible,

@@ -49,8 +49,8 @@ class Buffer:
 
     @property
     def urgent(self) -> bool:
-        """Do other partitions wait for what it has?"""
-        return bool(self.controls)
+        """Do other partitions wait for what it has, or is the table about to be copied or emptied?"""
+        return bool(self.controls) or (self.moved and self.fence is not None)
 
     def add(self, record: Received, events: Iterable[Event], now: float) -> None:
         """A record, and the events that it means."""

@@ -92,8 +92,9 @@ class KafkaSubscriber:
             wait = max(0.0, until - self._clock())
             if held:
                 wait = min(wait, LOOK)
-            if any(buffer.moved for buffer in self._buffers.values()):
-                wait = 0.0  # an idle stream hands over at once
+            opened = [buffer.opened for buffer in self._buffers.values() if buffer.moved]
+            if opened:
+                wait = min(wait, max(0.0, min(opened) + self._patience - self._clock()))
             elif not self._topics:
                 time.sleep(min(wait, IMPATIENT))
             records = self._consumer.fetch(min(FETCH, self._limits.batch_rows), wait)
@@ -101,8 +102,8 @@ class KafkaSubscriber:
                 raise self._failure
             if records:
                 self._take(records)
-            elif batch := self._fullest():
-                return batch
+            elif not self._patience and (batch := self._fullest()):
+                return batch  # an idle stream hands over at once
             else:
                 self._drained()
                 if self._clock() >= until:
@@ -116,6 +117,11 @@ class KafkaSubscriber:
     def reach(self, ends: Mapping[str, int]) -> threading.Event:
         """An event that is set once all below these offsets is in the warehouse. May be called by any thread."""
         return self._goals.add(ends)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that records wait for company though nothing more comes; none while somebody waits for them."""
+        return 0.0 if self._goals.waiting else self._limits.patience
 
     def _drained(self) -> None:
         """What was given is applied. Behind it there may be marks of Kafka's own, of which nothing was given."""

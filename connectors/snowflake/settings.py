@@ -10,7 +10,7 @@ from cdc.config import Count, Seconds, WarehouseSettings
 
 
 class Settings(WarehouseSettings, kw_only=True, frozen=True):
-    """Batches are large by default: every merge wakes the virtual warehouse, which is paid for by the minute."""
+    """Batches are large and seldom by default: each wakes the virtual warehouse, which is paid for a minute at least."""
 
     kind: Literal["snowflake"] = "snowflake"
     account: str
@@ -52,6 +52,7 @@ class Settings(WarehouseSettings, kw_only=True, frozen=True):
     batch_rows: Count = 500_000
     batch_bytes: Annotated[int, Meta(ge=1 << 16)] = 128 << 20
     max_delay: Seconds = 60.0
+    when_idle: Literal["at_once", "wait"] = "wait"
 
     unrepresentable: Literal["refuse", "null"] = "refuse"
     """A value its column cannot hold unaltered (NaN in a NUMBER, an infinite date): stop, or store NULL and warn."""

@@ -8,7 +8,7 @@ import pytest
 from cdc.errors import TargetError
 from cdc.events import Control, Idle
 from cdc.origin import ORIGIN
-from cdc.reader import IDLE_FLUSH
+from cdc.reader import COSTLY_FLUSH, IDLE_FLUSH, MUCH_WAL
 from tests.fixtures.reading import START, Bench, names, transaction
 
 
@@ -53,6 +53,44 @@ def test_an_idle_stream_is_confirmed_forward_now_and_then() -> None:
         Idle(40),
     ]
     assert bench.confirmed() == [30, 40]
+
+
+def test_with_patience_changes_wait_for_company_however_long_it_was_quiet_before() -> None:
+    bench = Bench([], patience=60.0)
+    bench.source.script = [
+        bench.pass_time(500),
+        *transaction(10, "c"),
+        Idle(15),
+        bench.pass_time(59),
+        Idle(16),
+        *transaction(20, "c"),
+        Idle(26),
+        bench.pass_time(1),
+        Idle(27),
+        *transaction(30, "c"),
+        bench.pass_time(59),
+        Idle(37),
+        bench.pass_time(1),
+        *transaction(40, "c"),
+    ]
+    assert bench.confirmed() == [27, 45]
+
+
+def test_with_patience_wal_of_others_is_seldom_confirmed_unless_it_is_much() -> None:
+    bench = Bench([], patience=60.0)
+    bench.source.script = [
+        bench.pass_time(COSTLY_FLUSH - 1),
+        Idle(20),
+        bench.pass_time(1),
+        Idle(30),
+        bench.pass_time(IDLE_FLUSH),
+        Idle(40),
+        Idle(30 + MUCH_WAL),
+        *transaction(40 + MUCH_WAL, "c"),
+        Idle(50 + MUCH_WAL),
+        Idle(30 + 2 * MUCH_WAL),
+    ]
+    assert bench.confirmed() == [30, 30 + MUCH_WAL, 30 + 2 * MUCH_WAL]
 
 
 def test_inside_a_transaction_nothing_is_confirmed() -> None:
