@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from cdc import __version__
-from cdc.config import Config
+from cdc.config import MEMORY, Config
 from cdc.events import DELETE, INSERT, TRUNCATE, UPDATE, Commit
 from cdc.interfaces import Batch, Checkpoint
 from cdc.lag import Proof, is_fresh
@@ -41,7 +41,7 @@ class Book(CopyObserver, Notes):
         """Tables whose copies show more than the stream has given, and up to where."""
         self._dead_letters: Counter[tuple[str, str]] = Counter()  # per warehouse and table
         self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
-        self.received = Received()
+        self.received = Received(in_order=config.transport.kind == MEMORY)
         """How far the reader has come."""
         self._proof = Proof()
         self.moved: dict[str, float] = {}
@@ -114,9 +114,8 @@ class Book(CopyObserver, Notes):
 
     def published(self, commit: Commit) -> None:
         """The reader has given a transaction to the transport."""
-        received = self.received
-        received.drained = False
-        received.commit_us, received.lsn = commit.begin.commit_us, commit.begin.commit_lsn
+        begin, received = commit.begin, self.received
+        received.commit_us, received.lsn, received.drained = begin.commit_us, begin.commit_lsn, False
         self.moved["reader"] = self._clock()
         if self.ahead:
             self._caught_up(commit.position)
@@ -130,16 +129,16 @@ class Book(CopyObserver, Notes):
     @property
     def drained_now(self) -> bool:
         """Is there nothing more that the stream could give, as far as is proved?"""
-        received = self.received
-        return received.drained and is_fresh(self._clock(), received.proved_at)
+        return self.received.drained and is_fresh(self._clock(), self.received.proved_at)
 
     def drained(self, received: Lsn) -> None:
         """Everything up to `received` has been given by the stream, and nothing is waiting."""
         self.moved["reader"] = self._clock()
         with self._lock:
             self._proof.reached(received)
-            self.received.proved_at = self._proof.at
-            self.received.drained = True
+            self.received.proved_at, self.received.drained = self._proof.at, True
+            for pen in self._warehouses.values():
+                pen.drained(self.received)
         if self.ahead:
             self._caught_up(Position(received, 0))
 

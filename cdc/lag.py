@@ -91,13 +91,20 @@ def is_fresh(now: float, proved_at: float | None) -> bool:
 
 
 def behind_seconds(
-    now: float, published_us: int, applied_us: int, *, drained: bool, proved_at: float | None
+    now: float,
+    published_us: int,
+    applied_us: int,
+    *,
+    drained: bool,
+    proved_at: float | None,
+    synced_at: float | None = None,
 ) -> float | None:
     """Seconds behind: 0 only if all that was received is applied, and that was lately proved to be all there is.
 
-    Else the age of the last applied commit, or of the proof where that is younger: at its time nothing was missing.
+    Else the age of the last applied commit, or of the proof where that is younger: at its time nothing was missing. So it was
+    at `synced_at`, though more has come since.
     """
-    ages = []
+    ages = [] if synced_at is None else [now - synced_at]
     if drained and proved_at is not None:
         if is_fresh(now, proved_at):
             return 0.0

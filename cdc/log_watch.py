@@ -53,6 +53,7 @@ class LogWatch:
         self._answered = threading.Condition()
         self._asking: set[str] = set()
         self._known: dict[str, Answer] = {}
+        self._synced: dict[str, float] = {}  # when a warehouse was last known to have all
 
     def complete(self, status: WarehouseStatus, *, drained: bool) -> None:
         """Put into a warehouse's status what is known of its appliers in all processes. `drained`: the stream gives no more.
@@ -78,9 +79,20 @@ class LogWatch:
         elif status.behind_seconds == 0.0:
             applied = status.applied_commit_time
             status.behind_seconds = None if applied is None else max(time.time() - applied, 0.0)
+        self._since(status)
         for table in status.tables:
             if table.state == "live":
                 table.behind_seconds = status.behind_seconds
+
+    def _since(self, status: WarehouseStatus) -> None:
+        """What waits for company after a long silence is not as old as what was applied before that."""
+        behind, now = status.behind_seconds, time.time()
+        if behind is None:
+            return
+        if status.records_behind == 0:
+            self._synced[status.name] = now - behind
+        elif (since := self._synced.get(status.name)) is not None:
+            status.behind_seconds = min(behind, max(now - since, 0.0))
 
     def _answer(self, warehouse: str) -> Answer:
         """The last one; a new one is asked for if it is old, or something was published since."""

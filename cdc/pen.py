@@ -15,12 +15,13 @@ from cdc.status import TableLag, WarehouseStatus
 
 class Received(msgspec.Struct):
     """How far the stream has come: the last commit given to the transport, whether it was the last one there, and when
-    that was proved (see `cdc.lag.Proof`)."""
+    that was proved (see `cdc.lag.Proof`). `in_order`: warehouses apply commits in the order of the stream."""
 
     commit_us: int = 0
     lsn: Lsn = 0
     drained: bool = False
     proved_at: float | None = None
+    in_order: bool = True
 
 
 class Pen:
@@ -32,10 +33,16 @@ class Pen:
         self._tables: dict[str, TableLag] = {}
         self._applied_us = 0
         self._applied_lsn: Lsn = 0
+        self._synced_at: float | None = None
 
     def starts_from(self, lsn: Lsn) -> None:
         self._applied_lsn = max(self._applied_lsn, lsn)
         self.status.applied_lsn = format_lsn(self._applied_lsn)
+
+    def drained(self, received: Received) -> None:
+        """The stream gives no more: if all of it is applied, nothing was missing when that was proved."""
+        if received.in_order and self._applied_lsn >= received.lsn and received.proved_at:
+            self._synced_at = received.proved_at
 
     def applied(self, batch: Batch, merges: Sequence[Merge], now: float) -> None:
         status = self.status
@@ -68,7 +75,12 @@ class Pen:
         window = self._window
         drained = received.drained and self._applied_lsn >= received.lsn
         behind = behind_seconds(
-            now, received.commit_us, self._applied_us, drained=drained, proved_at=received.proved_at
+            now,
+            received.commit_us,
+            self._applied_us,
+            drained=drained,
+            proved_at=received.proved_at,
+            synced_at=self._synced_at,
         )
         tables = []
         for name, state in states.items():

@@ -103,7 +103,21 @@ def test_behind_until_all_that_was_published_is_applied(book: Book) -> None:
     book.drained(31)
     assert book.status().warehouses[0].behind_seconds == 0  # … being where the source is does
     book.retrying("broken off")
-    assert book.status().warehouses[0].behind_seconds == 5
+    assert book.status().warehouses[0].behind_seconds == 1  # nothing was missing then
+
+
+def test_what_waits_after_a_long_silence_is_no_older_than_its_end(book: Book) -> None:
+    """As it does for a warehouse that has changes wait for company."""
+    for name in ("a", "b"):
+        book.applied(name)(batch(10, 20), [])
+    book.published(commit(10, 20))
+    book.asked(90, 30)
+    book.drained(30)
+    book.published(commit(40, 91))
+    book.applied("b")(batch(40, 91), [])
+    book.asked(95, 50)
+    book.drained(50)
+    assert [each.behind_seconds for each in book.status().warehouses] == [10, 0]
 
 
 def test_nothing_is_said_of_lag_before_the_stream_has_said_anything(book: Book) -> None:

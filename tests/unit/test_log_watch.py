@@ -102,3 +102,14 @@ def test_appliers_alone_with_records_before_them_tell_the_age_of_what_they_appli
     found = WarehouseStatus(name="w", kind="duckdb", behind_seconds=7.0)
     LogWatch(CONFIG, wait=True, reader=False).complete(found, drained=False)
     assert (found.records_behind, found.behind_seconds) == (3, 7.0)
+
+
+def test_what_waits_after_a_long_silence_is_no_older_than_its_end(brokers: Brokers) -> None:
+    brokers.answering.set()
+    published = 0
+    watch = LogWatch(CONFIG, lambda: published, wait=True)
+    assert status(watch, behind=9000.0).behind_seconds == 0.0
+    brokers.records, published = 3, 1
+    found = status(watch, behind=9000.0)
+    assert found.records_behind == 3
+    assert found.behind_seconds == pytest.approx(0, abs=60)
