@@ -6,9 +6,6 @@ above all that the target has, whatever was replayed or copied before, and need 
 
 from __future__ import annotations
 
-from typing import Any
-
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.duckdb.prepared import Statements
@@ -58,43 +55,34 @@ class Known:
         before = self._highest.pop(plan.target, None)
         if not self._alone or not plan.numbered or not (was_empty or before):
             return
-        highest = []
-        for place, index in enumerate(plan.numbered):
-            numbers = _numbers(rows, index)
-            if numbers is None:
-                return
-            most = pc.max(numbers).as_py()
-            highest.append(max(most, before[place]) if before else most)
-        self._highest[plan.target] = highest
+        found = [rows.numbers(index) for index in plan.numbered]
+        highest = [numbers.highest for numbers in found if numbers is not None]
+        if len(highest) == len(found):
+            self._highest[plan.target] = [*map(max, highest, before)] if before else highest
+
+    def has_none(self, plan: Plan, keys: Columns) -> bool:
+        """Whether the target has none of these keys for sure."""
+        if plan.target in self._empty:
+            return True
+        for index, most in zip(plan.numbered, self._highest.get(plan.target, ()), strict=False):
+            numbers = keys.numbers(index)
+            if numbers is not None and numbers.lowest > most:
+                return True
+        return False
 
     def sought(self, plan: Plan, keys: Columns) -> Columns | None:
         """Those of the keys that the target may have; None: none of them."""
-        if plan.target in self._empty:
+        if self.has_none(plan, keys):
             return None
         above = None
         for index, most in zip(plan.numbered, self._highest.get(plan.target, ()), strict=False):
-            numbers = _numbers(keys, index)
-            if numbers is None:
-                return keys
-            found = pc.min_max(numbers).as_py()
-            if found["min"] > most:
-                return None
-            if found["max"] > most:
-                higher = pc.greater(numbers, most)
+            numbers = keys.numbers(index)
+            if numbers is not None and numbers.highest > most:
+                higher = pc.greater(numbers.array, most)
                 above = higher if above is None else pc.or_(above, higher)
         if above is None:
             return keys
         kept = Columns(plan)
         for index in plan.table.key:
-            name = f"c{index}"
-            kept.add(name, keys.named(name).filter(pc.invert(above)))
+            kept.add(f"c{index}", keys.named(f"c{index}").filter(pc.invert(above)))
         return kept if len(kept.arrays[0]) else None
-
-
-def _numbers(keys: Columns, index: int) -> Any:
-    """A column of a key as numbers; None if that is not what its texts are, which the statements will refuse."""
-    try:
-        numbers = keys.named(f"c{index}").cast(pa.int64())
-    except pa.ArrowInvalid:
-        return None
-    return numbers if len(numbers) and not numbers.null_count else None

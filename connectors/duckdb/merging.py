@@ -54,7 +54,7 @@ class Merger:
     def release(self) -> None:
         """Let go of the rows of the last merge."""
         for _, current in self._shown:
-            current.rows = current.rows.schema.empty_table()
+            current.release()
         self._shown.clear()
 
     def close(self) -> None:
@@ -98,16 +98,15 @@ class Merger:
 
     def _merge(self, plan: Plan, merge: Merge, whole: Columns | None) -> Sequence[Key]:
         missing, staged = self._stage_partial(plan, merge)
-        fresh = merge.chunk is not None and merge.chunk.fresh
-        replaced = [whole] if whole is not None and not fresh else []
-        sought = None
+        fresh = (
+            whole is None
+            or (merge.chunk is not None and merge.chunk.fresh)
+            or self._known.has_none(plan, whole)
+        )
+        keep_extras = bool(plan.extras) and not fresh
+        replaced = [whole] if whole is not None and not fresh and not keep_extras else []
         if merge.deletes or replaced:
-            sought = self._known.sought(plan, rows.keys(plan, merge.deletes, replaced))
-        keep_extras = bool(plan.extras) and whole is not None and sought is not None
-        if keep_extras:
-            sought = self._known.sought(plan, rows.keys(plan, merge.deletes, [])) if merge.deletes else None
-        if sought is not None:
-            self._delete(plan, sought)
+            self._delete(plan, rows.keys(plan, merge.deletes, replaced))
         if staged is not None:
             self._replace_by_staged(plan, staged)
         if whole is not None and keep_extras:
@@ -120,7 +119,10 @@ class Merger:
             self._insert(plan, whole)
         return missing
 
-    def _delete(self, plan: Plan, keys: Columns) -> None:
+    def _delete(self, plan: Plan, given: Columns) -> None:
+        keys = self._known.sought(plan, given)
+        if keys is None:
+            return
         count = len(keys.arrays[0])
         if count > SMALL:
             self._run(plan.delete(self._show(keys)))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from cdc.errors import ValueRefused
@@ -22,6 +23,25 @@ FEW = 1000  # rows
 MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
 
 
+class Numbers(NamedTuple):
+    """A column as numbers, and the ends of their range."""
+
+    array: Any
+    lowest: int
+    highest: int
+
+
+def _numbers(texts: Any) -> Numbers | None:
+    try:
+        array = texts.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    if array.null_count or not len(array):
+        return None
+    ends = pc.min_max(array).as_py()
+    return Numbers(array, ends["min"], ends["max"])
+
+
 class Columns:
     """Columns under construction, named as `sql.Plan` expects. `nulled` counts arrays replaced by NULL, per column."""
 
@@ -30,6 +50,7 @@ class Columns:
         self.arrays: list[Any] = []
         self.names: list[str] = []
         self.nulled: dict[int, int] = {}
+        self._numbers: dict[int, Numbers | None] = {}
 
     def table(self) -> Any:
         return pa.table(self.arrays, self.names)
@@ -40,6 +61,12 @@ class Columns:
 
     def named(self, name: str) -> Any:
         return self.arrays[self.names.index(name)]
+
+    def numbers(self, index: int) -> Numbers | None:
+        """Of a column that was added before; None if it has other texts, or NULLs, or nothing."""
+        if index not in self._numbers:
+            self._numbers[index] = _numbers(self.named(f"c{index}"))
+        return self._numbers[index]
 
     def number(self) -> None:
         """Add `n`, which counts the rows from 0."""
@@ -210,6 +237,11 @@ class Current:
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
+        self._nothing = rows.schema.empty_table()
+
+    def release(self) -> None:
+        """Let go of the content."""
+        self.rows = self._nothing
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         return self.rows.__arrow_c_stream__(requested_schema)
