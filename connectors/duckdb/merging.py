@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -20,8 +19,9 @@ from cdc.schema import Table
 from connectors.duckdb import rows
 from connectors.duckdb.known import Known
 from connectors.duckdb.prepared import SMALL, Statements, Threads
-from connectors.duckdb.rows import Columns, Current
+from connectors.duckdb.rows import Columns
 from connectors.duckdb.sql import Plan
+from connectors.duckdb.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -30,37 +30,22 @@ class Merger:
     """Runs a plan's statements. `forget` after a rollback: what it knows of the target may be wrong then."""
 
     def __init__(self, connection: DuckDBPyConnection, *, alone: bool = True) -> None:
-        self._connection = connection
         self._statements = Statements(connection)
         self._run = self._statements.run
         self._threads = Threads(self._statements)
         self._known = Known(self._statements, alone=alone)
         self.look = self._known.look
         self.altered, self.committed = self._statements.altered, self._statements.committed
-        self._views: dict[tuple[Any, ...], tuple[str, Current]] = {}
-        self._shown: list[tuple[str, Current]] = []  # the views of the merge at work
+        self._views = Views(connection)
+        self._show, self.shown, self.release = self._views.show, self._views.shown, self._views.release
 
     def forget(self) -> None:
         self._known.forget()
         self._statements.forget()
-        self._views.clear()  # a view that was registered in the transaction is gone with it
-
-    def shown(self) -> list[tuple[str, list[str]]]:
-        """The views of a merge that failed and was rolled back, made anew, with their columns."""
-        for name, current in self._shown:
-            self._connection.register(name, current)
-        return [(f"temp.main.{name}", current.rows.schema.names) for name, current in self._shown]
-
-    def release(self) -> None:
-        """Let go of the rows of the last merge."""
-        for _, current in self._shown:
-            current.release()
-        self._shown.clear()
+        self._views.forget()
 
     def close(self) -> None:
-        for name, _ in self._views.values():
-            self._connection.unregister(name)
-        self._views.clear()
+        self._views.close()
 
     def apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
         """Returns the keys of partial rows of which the target has no other half."""
@@ -154,7 +139,7 @@ class Merger:
     def _insert(self, plan: Plan, whole: Columns) -> None:
         view = self._show(whole)
         self._warn_of_nulls(plan, whole, view)
-        self._statements.run_often(plan.insert(view))
+        self._statements.run_often(plan.insert(view, usual=whole.usual))
         self._known.inserted(plan, whole)
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
@@ -186,19 +171,6 @@ class Merger:
                     "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
                     *(plan.table.full_name, count, column.name, kept.sql),
                 )
-
-    def _show(self, columns: Columns) -> str:
-        """The name of a view over these columns; each set of names and types has one for good."""
-        table = columns.table()
-        shape = tuple(zip(table.schema.names, map(str, table.schema.types), strict=True))
-        if shape not in self._views:
-            name = f"_cdc_rows_{len(self._views)}"
-            self._views[shape] = (name, Current(table))
-            self._connection.register(name, self._views[shape][1])
-        name, current = self._views[shape]
-        current.rows = table
-        self._shown.append((name, current))
-        return f"temp.main.{name}"
 
 
 def _whole(plan: Plan, merge: Merge) -> Columns | None:

@@ -43,13 +43,17 @@ def _numbers(texts: Any) -> Numbers | None:
 
 
 class Columns:
-    """Columns under construction, named as `sql.Plan` expects. `nulled` counts arrays replaced by NULL, per column."""
+    """Columns under construction, named as `sql.Plan` expects. `nulled` counts arrays replaced by NULL, per column.
+
+    `usual`: the texts of all columns are (see `ColumnType`).
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.arrays: list[Any] = []
         self.names: list[str] = []
         self.nulled: dict[int, int] = {}
+        self.usual = False
         self._numbers: dict[int, Numbers | None] = {}
 
     def table(self) -> Any:
@@ -149,21 +153,24 @@ def _not_utf8(where: str) -> ValueRefused:
 def whole_rows(plan: Plan, rows: Sequence[Row]) -> Columns:
     """Rows in which every cell was sent."""
     columns = Columns(plan)
-    if len(rows) <= FEW and (texts := _texts(plan, rows)) is not None:
-        for index in range(len(plan.columns)):
-            columns.add(f"c{index}", texts[index * len(rows) : (index + 1) * len(rows)])
-        return columns
+    if len(rows) <= FEW:
+        few = list(_transposed(rows))
+        columns.usual = all(kept.is_usual(cells) for kept, cells in zip(plan.columns, few, strict=True))
+        if (texts := _texts(plan, few)) is not None:
+            for index in range(len(few)):
+                columns.add(f"c{index}", texts[index * len(rows) : (index + 1) * len(rows)])
+            return columns
     for index, cells in enumerate(_transposed(rows)):
         columns.add_cells(index, cells)
     return columns
 
 
-def _texts(plan: Plan, rows: Sequence[Row]) -> Any:
+def _texts(plan: Plan, cells: Sequence[Sequence[Cell]]) -> Any:
     """All cells in one array, column by column: of few rows, that is half the time of an array for each; None if it cannot be."""
     if any(kept.array for kept in plan.columns):
         return None
     try:
-        return pa.array(list(chain.from_iterable(_transposed(rows))), pa.binary()).cast(pa.string())
+        return pa.array(list(chain.from_iterable(cells)), pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:  # not UTF-8: of a single column it can be told which one
         return None
 
@@ -227,21 +234,3 @@ def _refused_array(plan: Plan, index: int, what: str) -> ValueRefused:
         where=f"{table.full_name}.{column.name}",
         hint=f'under the warehouse, columns."{table.full_name}.{column.name}" = "VARCHAR" keeps PostgreSQL\'s text',
     )
-
-
-class Current:
-    """What a view reads: registered with DuckDB once, with a changing content.
-
-    To register each table anew inside a transaction would keep all of them until its end.
-    """
-
-    def __init__(self, rows: Any) -> None:
-        self.rows = rows
-        self._nothing = rows.schema.empty_table()
-
-    def release(self) -> None:
-        """Let go of the content."""
-        self.rows = self._nothing
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
-        return self.rows.__arrow_c_stream__(requested_schema)

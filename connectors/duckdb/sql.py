@@ -46,10 +46,9 @@ class Plan:
     def types(self) -> tuple[str, ...]:
         return tuple([kept.sql for kept in self.columns])
 
-    def load(self, index: int, letter: str = "c") -> str:
+    def load(self, index: int, letter: str = "c", *, usual: bool = False) -> str:
         """The expression for the value of a column; a key is never replaced by NULL."""
-        kept = self.columns[index]
-        value = kept.load_of(f"b.{letter}{index}")
+        value = self.columns[index].load_of(f"b.{letter}{index}", usual=usual)
         return f"TRY({value})" if self.may_null(index) else value
 
     def may_null(self, index: int) -> bool:
@@ -149,9 +148,9 @@ class Plan:
         """Delete the rows with the keys that have this number in a table of keys."""
         return f"DELETE FROM {self.target} AS t USING {keys} AS s WHERE s.m = {number} AND {self._on('s.k')}"
 
-    def insert(self, view: str) -> str:
-        """Insert all rows of a view."""
-        values = comma(self.load(i) for i in range(len(self.columns)))
+    def insert(self, view: str, *, usual: bool = False) -> str:
+        """Insert all rows of a view. `usual`: see `ColumnType`."""
+        values = comma(self.load(i, usual=usual) for i in range(len(self.columns)))
         return f"INSERT INTO {self.target} ({comma(self.names)}) SELECT {values} FROM {view} AS b"
 
     def stage(self, view: str, unsent: Collection[int], *, origin: str, join: str) -> str:
