@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cdc.errors import ColumnRefused
 from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.duckdb.names import Names
@@ -20,7 +19,7 @@ from connectors.duckdb.settings import Settings
 from connectors.duckdb.sql import Plan, create_table
 from connectors.duckdb.types import KINDS, PRINTED, TEXT, ColumnType, column_type, decimal, logical
 from connectors.sql import ascii_lower, check_same_name, check_table, comma, literal, qualified, quote
-from connectors.sql.altering import still_to_do
+from connectors.sql.altering import another_type, still_to_do
 from connectors.sql.arrays import flat, to_json
 
 WIDER: Mapping[str, tuple[str, ...]] = {
@@ -217,11 +216,4 @@ def _widening(table: Table, column: Column, present: str, kept: ColumnType, sett
             return decimal(*digits).text
         if present in SAME_TEXT:
             return next((kind.text for kind in KINDS.values() if kind.sql == present), PRINTED)
-    raise ColumnRefused(
-        f"column {column.name} is {present} in the target, and the source now sends {column.type_name or column.type.kind}"
-        f" (kept as {kept.sql})",
-        why="DuckDB cannot convert the rows that are there without altering some",
-        column=column.name,
-        where=table.full_name,
-        hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
-    )
+    raise another_type(table, column, present, kept.sql)

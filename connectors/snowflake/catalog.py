@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 
-from cdc.errors import ColumnRefused, TargetError
+from cdc.errors import TargetError
 from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.snowflake.altering import LONGEST_NAME, aside, put_back, without_default
@@ -20,7 +20,7 @@ from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan, constant, literal
 from connectors.snowflake.types import INTEGERS, TEXTUAL, VARIANT, ColumnType, column_type, number
 from connectors.sql import check_same_name, check_table, comma, qualified, quote
-from connectors.sql.altering import still_to_do
+from connectors.sql.altering import another_type, still_to_do
 from connectors.sql.values import Unkeepable
 
 NAMED = {
@@ -58,7 +58,7 @@ class Catalog:
             wanted = column_type(table, column, self._settings)
             kept = _way(column, wanted, present[column.name].sql)
             if kept is None:
-                raise _refused(table, column, present[column.name].sql, wanted.sql)
+                raise another_type(table, column, present[column.name].sql, wanted.sql)
             columns.append(kept)
         extras = tuple((name, each.sql) for name, each in present.items() if name not in table.column_names)
         return Plan(table, self._settings.metadata_schema, tuple(columns), extras)
@@ -98,7 +98,7 @@ class Catalog:
                 continue
             if _way(column, wanted, known.sql) is None:
                 if not _may_grow(known.sql, wanted.sql):
-                    raise _refused(table, column, known.sql, wanted.sql)
+                    raise another_type(table, column, known.sql, wanted.sql)
                 yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} SET DATA TYPE {wanted.sql}"
             if not known.nullable and index not in table.key:
                 yield f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
@@ -221,14 +221,3 @@ def _may_grow(present: str, wanted: str) -> bool:
     """Snowflake alters the precision of a NUMBER upwards, and nothing else of ours."""
     room, needed = _digits(present), _digits(wanted)
     return bool(room and needed and room[1] == needed[1] and room[0] < needed[0])
-
-
-def _refused(table: Table, column: Column, present: str, wanted: str) -> ColumnRefused:
-    return ColumnRefused(
-        f"column {column.name} is {present} in the target, and the source now sends"
-        f" {column.type_name or column.type.kind} (kept as {wanted})",
-        why="the rows that are there cannot be converted without altering some",
-        column=column.name,
-        where=table.full_name,
-        hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
-    )

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 
-from cdc.digest import TEXT, Forms
+from cdc.digest import Forms
 from cdc.errors import Incomparable
-from cdc.interfaces import Digest, Hashed
 from cdc.schema import Table
 from connectors.snowflake.catalog import Catalog
 from connectors.snowflake.session import Session
 from connectors.snowflake.settings import Settings
 from connectors.snowflake.sql import Plan
-from connectors.snowflake.types import VARIANT
+from connectors.snowflake.types import VARIANT, ColumnType
 from connectors.sql import comma, hashing, quote
 
 FETCHED = 10_000  # rows at a time
 WHAT = "the target cannot be read"
 
 
-class SnowflakeView:
+class SnowflakeView(hashing.HashedView):
     """Implements `cdc.interfaces.View` over a session of its own, which it closes."""
 
     def __init__(self, session: Session, settings: Settings) -> None:
@@ -41,22 +40,14 @@ class SnowflakeView:
         plan = self._plan(table)
         if plan is None:
             return None
-        kept = dict(zip(plan.table.column_names, plan.columns, strict=True))
+        kept = _kept(plan)
         variants = [name for name, each in kept.items() if each.form == VARIANT]
         if variants:
             raise Incomparable(
                 f"column {variants[0]} is VARIANT, which keeps documents in its own way",
                 where=table.full_name,
             )
-        return tuple(kept[c.name].form if c.name in kept else TEXT for c in table.columns)
-
-    def digests(self, table: Table) -> Mapping[int, Digest]:
-        with closing(self.texts(table)) as rows:
-            return hashing.digests(table, rows)
-
-    def hashes(self, table: Table, buckets: Collection[int], below: str) -> Generator[Hashed]:
-        with closing(self.texts(table)) as rows:
-            yield from hashing.hashes(table, rows, buckets, below)
+        return hashing.forms(table, kept)
 
     def query(self, plan: Plan, live: str) -> str:
         """All rows of the columns that the target has."""
@@ -65,17 +56,10 @@ class SnowflakeView:
         where = f" WHERE {quote(live)} IS NULL" if live else ""
         return f"SELECT {names} FROM {plan.target}{self._at}{where}"
 
-    def texts(self, table: Table) -> Generator[list[bytes | None]]:
-        """Every live row: the texts of these columns, each in its form."""
+    def texts(self, table: Table) -> Generator[hashing.Texts]:
         plan = self._plan(table)
         assert plan is not None, "asked for a table without forms"
-        places = {name: place for place, name in enumerate(plan.table.column_names)}
-        told = [
-            (plan.columns[places[c.name]], places[c.name], None)
-            if c.name in places
-            else (None, -1, c.missing)
-            for c in table.columns
-        ]
+        told = hashing.teller(table, _kept(plan))
         session = self._session
         with (
             session.explained(WHAT, self._where),
@@ -83,15 +67,7 @@ class SnowflakeView:
         ):
             while rows := cursor.fetchmany(FETCHED):
                 for row in rows:
-                    values = tuple(row)
-                    yield [
-                        missing
-                        if kept is None
-                        else None
-                        if values[place] is None
-                        else kept.text(values[place]).encode()
-                        for kept, place, missing in told
-                    ]
+                    yield told(tuple(row))
 
     def close(self) -> None:
         self._session.rollback()
@@ -106,3 +82,7 @@ class SnowflakeView:
                 known = replace(table, columns=columns, primary_key=(), identity=())
                 self._known[table] = self._catalog.plan(known) if present else None
         return self._known[table]
+
+
+def _kept(plan: Plan) -> dict[str, ColumnType]:
+    return dict(zip(plan.table.column_names, plan.columns, strict=True))

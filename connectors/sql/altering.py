@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cdc.errors import ColumnRefused
 from cdc.merge import Alteration, DropDefault, DropTable, RenameColumn
-from cdc.schema import Table
+from cdc.schema import Column, Table
 
 
 def still_to_do(
@@ -41,6 +41,18 @@ def still_to_do(
                 filled |= {each.to} if each.name in filled else set()
             filled.discard(each.name)
             yield each
+
+
+def another_type(table: Table, column: Column, present: str, wanted: str) -> ColumnRefused:
+    """A column that is there with a type which does not hold the source's values, and cannot be altered so that it does."""
+    return ColumnRefused(
+        f"column {column.name} is {present} in the target, and the source now sends"
+        f" {column.type_name or column.type.kind} (kept as {wanted})",
+        why="the rows that are there cannot be converted without altering some",
+        column=column.name,
+        where=table.full_name,
+        hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
+    )
 
 
 def check_moved(table: Table, ours: Sequence[str], theirs: Sequence[str]) -> None:

@@ -6,15 +6,74 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from typing import Any, Protocol
 
-from cdc.digest import BUCKET_DIGITS, BUCKET_SHIFT, KEY_LENGTH, frame, framed, key_of, number, row_hash
+from cdc.digest import (
+    BUCKET_DIGITS,
+    BUCKET_SHIFT,
+    KEY_LENGTH,
+    TEXT,
+    Forms,
+    frame,
+    framed,
+    key_of,
+    number,
+    row_hash,
+)
 from cdc.interfaces import Digest, Hashed
 from cdc.schema import Table
 
 Texts = Sequence[bytes | None]
+Columns = Mapping[str, "Kept"]
+"""How the target keeps those of a table's columns that it has, in the order in which its rows give them."""
 CACHE_KB = 16_384  # of the sort; beyond it, SQLite writes to a temporary file
+
+
+class Kept(Protocol):
+    """A connector's way with the values of a column."""
+
+    @property
+    def form(self) -> str: ...
+    @property
+    def text(self) -> Callable[[Any], str]: ...
+
+
+class HashedView(ABC):
+    """The part of a `cdc.interfaces.View` that follows from the texts of all live rows."""
+
+    @abstractmethod
+    def texts(self, table: Table) -> Generator[Texts]:
+        """Every live row: the texts of these columns, each in its form."""
+
+    def digests(self, table: Table) -> Mapping[int, Digest]:
+        with closing(self.texts(table)) as rows:
+            return digests(table, rows)
+
+    def hashes(self, table: Table, buckets: Collection[int], below: str) -> Generator[Hashed]:
+        with closing(self.texts(table)) as rows:
+            yield from hashes(table, rows, buckets, below)
+
+
+def forms(table: Table, kept: Columns) -> Forms:
+    """The form of each column; a column that the target has not got yet shows PostgreSQL's text."""
+    return tuple(kept[name].form if name in kept else TEXT for name in table.column_names)
+
+
+def teller(table: Table, kept: Columns) -> Callable[[Sequence[Any]], Texts]:
+    """What makes a target's row the texts of the table's columns; a column that it has not got yet shows its `missing`."""
+    places = {name: place for place, name in enumerate(kept)}
+    told = [(kept.get(each.name), places.get(each.name, -1), each.missing) for each in table.columns]
+
+    def texts(row: Sequence[Any]) -> Texts:
+        return [
+            missing if way is None else None if row[place] is None else way.text(row[place]).encode()
+            for way, place, missing in told
+        ]
+
+    return texts
 
 
 def digests(table: Table, rows: Iterable[Texts]) -> Mapping[int, Digest]:

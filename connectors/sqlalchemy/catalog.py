@@ -20,6 +20,7 @@ from cdc.errors import ColumnRefused, TargetError
 from cdc.interfaces import Alteration
 from cdc.schema import Column, Table
 from connectors.sql import check_same_name, check_table, comma
+from connectors.sql.altering import another_type
 from connectors.sql.tables import Present, add_column, describe, present
 from connectors.sqlalchemy.altering import Known, statements
 from connectors.sqlalchemy.defaults import defaults_for
@@ -67,7 +68,8 @@ class Catalog:
             kept = present[each.name].kept
             found = way(each.type, kept, self.family)
             if found is None:
-                raise self._refused(table, each, kept, stored(self._wanted(table, each), self.family))
+                wanted = stored(self._wanted(table, each), self.family)
+                raise another_type(table, each, str(kept), str(wanted))
             columns.append(found)
         extras = tuple(name for name in present if name not in table.column_names)
         return Plan(table, self.family.place(table), tuple(columns), extras, connection.dialect)
@@ -169,7 +171,7 @@ class Catalog:
         same_text = ("integer", "unsigned", "decimal", "date")
         free = wanted.family == "text" and kept.family in same_text
         if self.family.is_sqlite or not (free or holds(wanted, kept)):
-            raise self._refused(table, column, kept, wanted)
+            raise another_type(table, column, str(kept), str(wanted))
         alone = replace(table, columns=(column,), primary_key=(), identity=())
         return self._altered(connection, alone, "TYPE", present.default)
 
@@ -209,16 +211,6 @@ class Catalog:
 
     def drop(self, connection: Connection, table: Table) -> str:
         return f"DROP TABLE {_name(connection, self._described(table))}"
-
-    def _refused(self, table: Table, column: Column, kept: Stored, wanted: Stored) -> ColumnRefused:
-        return ColumnRefused(
-            f"column {column.name} is {kept} in the target, and the source now sends"
-            f" {column.type_name or column.type.kind} (kept as {wanted})",
-            why="the rows that are there cannot be converted without altering some",
-            column=column.name,
-            where=table.full_name,
-            hint=f"`cdc resync {table.full_name}` copies the table anew; or alter the column yourself and start again",
-        )
 
 
 def _name(connection: Connection, described: SQLTable) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, select
 
-from cdc.digest import TEXT, Forms
-from cdc.interfaces import Digest, Hashed
+from cdc.digest import Forms
 from cdc.schema import Table
 from connectors.sql import hashing
 from connectors.sqlalchemy.catalog import Catalog
@@ -21,10 +20,9 @@ from connectors.sqlalchemy.types import ColumnType
 
 FETCHED = 1_000  # rows at a time
 WHAT = "the target cannot be read"
-Texts = list[bytes | None]
 
 
-class SQLView:
+class SQLView(hashing.HashedView):
     """Implements `cdc.interfaces.View` over a connection of its own, which it closes."""
 
     def __init__(self, engine: sqlalchemy.Engine, catalog: Catalog, where: str) -> None:
@@ -43,24 +41,12 @@ class SQLView:
 
     def forms(self, table: Table) -> Forms | None:
         plan = self._plan(table)
-        if plan is None:
-            return None
-        kept = dict(zip(plan.table.column_names, plan.columns, strict=True))
-        return tuple(kept[c.name].form if c.name in kept else TEXT for c in table.columns)
+        return None if plan is None else hashing.forms(table, _kept(plan))
 
-    def digests(self, table: Table) -> Mapping[int, Digest]:
-        with closing(self.texts(table)) as rows:
-            return hashing.digests(table, rows)
-
-    def hashes(self, table: Table, buckets: Collection[int], below: str) -> Generator[Hashed]:
-        with closing(self.texts(table)) as rows:
-            yield from hashing.hashes(table, rows, buckets, below)
-
-    def texts(self, table: Table) -> Generator[Texts]:
-        """Every live row: the texts of these columns, each in its form."""
+    def texts(self, table: Table) -> Generator[hashing.Texts]:
         plan = self._plan(table)
         assert plan is not None, "asked for a table without forms"
-        told = _told(table, plan)
+        told = hashing.teller(table, _kept(plan))
         wanted: list[Any] = [plan.target.c[name] for name in plan.table.column_names]
         query = select(*wanted or [sqlalchemy.literal(1)]).select_from(plan.target)
         if table.live:
@@ -69,14 +55,7 @@ class SQLView:
             streamed = self._connection.execution_options(stream_results=True, max_row_buffer=FETCHED)
             with closing(streamed.execute(query)) as result:
                 for row in result:
-                    yield [
-                        missing
-                        if kept is None
-                        else None
-                        if row[place] is None
-                        else kept.text(row[place]).encode()
-                        for kept, place, missing in told
-                    ]
+                    yield told(row)
 
     def close(self) -> None:
         if not self._closed:
@@ -97,10 +76,5 @@ class SQLView:
         return self._known[table]
 
 
-def _told(table: Table, plan: Plan) -> list[tuple[ColumnType | None, int, bytes | None]]:
-    """Per column: how it is kept and its place in the row; or what it shows where the target does not have it yet."""
-    places = {name: place for place, name in enumerate(plan.table.column_names)}
-    return [
-        (plan.columns[places[c.name]], places[c.name], None) if c.name in places else (None, -1, c.missing)
-        for c in table.columns
-    ]
+def _kept(plan: Plan) -> dict[str, ColumnType]:
+    return dict(zip(plan.table.column_names, plan.columns, strict=True))
