@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from cdc.pgtypes import TypeFact, logical_type
@@ -70,7 +71,10 @@ def build_table(
 ) -> Table:
     """The shape of a relation at its place in the stream. `facts` may be ahead of it, or None (the table is gone)."""
     now = {column.name: column for column in facts.columns} if facts else {}
-    columns = tuple(_column(column, now.get(column.name), types) for column in relation.columns)
+    columns = tuple(
+        _column(column, now.get(column.name), number, types)
+        for column, number in zip(relation.columns, _numbers(relation, facts), strict=True)
+    )
     flagged = tuple(i for i, column in enumerate(relation.columns) if column.key)
     return Table(
         schema=relation.schema,
@@ -85,10 +89,40 @@ def build_table(
     )
 
 
-def _column(column: RelationColumn, now: ColumnFacts | None, types: Mapping[int, TypeFact]) -> Column:
+def _numbers(relation: RelationMessage, facts: TableFacts | None) -> list[int]:
+    """The columns' attribute numbers; 0 where the catalog, which may be ahead, leaves them in doubt.
+
+    A number is never given twice, and the stream has columns in the order of their numbers. So those between two that are known
+    by name and type are known where there are as many numbers between the two, also of columns that have other names by now.
+    """
+    now = {(c.name, c.type_oid, c.typmod): c.attnum for c in facts.columns} if facts else {}
+    named = [now.get((c.name, c.type_oid, c.typmod), 0) for c in relation.columns]
+    if facts is None or facts.oid != relation.oid:
+        return named
+    names = {column.name for column in relation.columns}
+    live = [column.attnum for column in facts.columns if not column.generated or column.name in names]
+    every = sorted((*live, *facts.dropped))
+    if len(every) == len(named):
+        return every
+    known = [number for number in named if number]
+    if known != sorted(known):  # names have moved to other columns
+        return named
+    ends = [-1, *(place for place, number in enumerate(named) if number), len(named)]
+    for before, behind in pairwise(ends):
+        low = named[before] if before >= 0 else 0
+        high = named[behind] if behind < len(named) else every[-1] + 1
+        between = [number for number in every if low < number < high]
+        if len(between) == behind - before - 1:
+            named[before + 1 : behind] = between
+    return named
+
+
+def _column(
+    column: RelationColumn, now: ColumnFacts | None, number: int, types: Mapping[int, TypeFact]
+) -> Column:
     logical = logical_type(column.type_oid, column.typmod, types)
     if now is None or (now.type_oid, now.typmod) != (column.type_oid, column.typmod):
-        return Column(column.name, logical, column.type_oid, column.typmod)
+        return Column(column.name, logical, column.type_oid, column.typmod, attnum=number)
     return Column(
         column.name,
         logical,
@@ -97,7 +131,7 @@ def _column(column: RelationColumn, now: ColumnFacts | None, types: Mapping[int,
         type_name=now.type_name,
         nullable=now.nullable,
         default=None if now.generated else now.default,
-        attnum=now.attnum,
+        attnum=number,
         missing=now.missing,
     )
 

@@ -67,10 +67,35 @@ def test_the_catalog_speaks_of_columns_that_are_the_same() -> None:
     seen = RelationMessage(9, "public", "orders", DEFAULT, columns)
     a, b, c, d, e = build_table(seen, now, {MOOD: mood}).columns
     assert (a.type_name, a.nullable, a.default, a.attnum, a.missing) == ("integer", False, "7", 1, b"5")
-    assert (b.type_name, b.nullable, b.default, b.attnum) == ("", True, None, 0)  # its type is another by now
+    assert (b.type_name, b.nullable, b.default, b.attnum) == ("", True, None, 2)  # its type is another by now
     assert (c.type_name, c.default) == ("integer", None)  # what it is made of is no default
     assert (d.type, d.type_name) == (LogicalType("int4"), "")
     assert e.type == LogicalType("enum", labels=("sad", "ok"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "dropped", "numbers"),
+    [
+        pytest.param("abc", "axc", (), (1, 2, 3), id="renamed since"),
+        pytest.param("abc", "axcy", (), (1, 2, 3), id="one in the middle renamed, and one added since"),
+        pytest.param(
+            "abc", "abxy", (), (1, 2, 0), id="the last one renamed, or dropped before one was added"
+        ),
+        pytest.param("abc", "acb", (), (1, 2, 3), id="names exchanged since: all are there"),
+        pytest.param("abc", "acbx", (), (1, 3, 2), id="names exchanged since, and one added: by name"),
+        pytest.param("abc", "a.c", (2,), (1, 2, 3), id="dropped since"),
+        pytest.param("abd", "axyd", (), (1, 0, 4), id="one of two"),
+        pytest.param("bc", "xyz", (), (0, 0), id="all renamed, and one more since"),
+        pytest.param("ac", "abc", (), (1, 3), id="one added since, or not published"),
+    ],
+)
+def test_attribute_numbers(seen: str, now: str, dropped: tuple[int, ...], numbers: tuple[int, ...]) -> None:
+    columns = tuple(column for column in facts(now).columns if column.name != ".")
+    table = build_table(relation(seen), TableFacts(9, "public", "o", columns=columns, dropped=dropped))
+    assert tuple(column.attnum for column in table.columns) == numbers
+    other = build_table(relation(seen), TableFacts(8, "public", "o", columns=columns, dropped=dropped))
+    by_name = tuple(now.find(name) + 1 for name in seen)
+    assert tuple(column.attnum for column in other.columns) == by_name, "another table says less"
 
 
 @pytest.mark.parametrize(
