@@ -108,8 +108,8 @@ class Chunk(msgspec.Struct, frozen=True):
     (see `Control`). `first` and `last` mark the ends of the table's snapshot; the first empties the target's table before.
     `final`: with it the whole snapshot ends, as far as can be known. `fresh`: no row that the target has by now has a key of
     these: they need only be added. `shadow`: they are gathered beside the table, and with the last the table's own are
-    replaced by them (see `cdc.shadows`). `more`: the table is whole, and that of another is
-    about to follow: small ones may become durable together.
+    replaced by them (see `cdc.shadows`). `part`: more of the rows that were read at once follow. `more`: the table is whole, and
+    that of another is about to follow: small ones may become durable together.
     """
 
     table: Table
@@ -122,6 +122,7 @@ class Chunk(msgspec.Struct, frozen=True):
     final: bool = False
     fresh: bool = False
     shadow: bool = False
+    part: bool = False
     more: bool = False
 
 

@@ -21,7 +21,8 @@ from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 from cdc.schema import Table
 
-SMALL_COPIES = 1 << 20  # bytes of chunks that may be one batch, unless one is larger
+SMALL_COPIES = 1 << 20  # bytes of a snapshot's small chunks that share a batch
+COPIES = 32 << 20  # of a large one that are one
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
 # worth the statements that a table takes: where many change, a batch may be twice as large
 ROWS_OF_A_TABLE = 100
@@ -101,16 +102,16 @@ class MemoryPublisher:
             self._hand_over(complete=True)
 
     def _publish_chunk(self, chunk: Chunk) -> None:
-        """A chunk is a batch of its own: applied in bulk, not folded with changes. Small ones share one: a commit costs more."""
+        """A chunk is a batch, if it is not too large: applied in bulk, not folded with changes. Small ones share one."""
         size = len(chunk.csv)
-        if (self._events or self._controls) and (not self._copies or self._size + size > SMALL_COPIES):
+        if (self._events or self._controls) and not (self._copies and self._size + size <= COPIES):
             self._hand_over(complete=True)
         self._copies = True
         self._events.append(chunk)
         self._controls[chunk.control.key] = chunk.control.value
         self._rows += chunk.rows
         self._size += size
-        if not chunk.more or self._size > SMALL_COPIES:
+        if not chunk.part and (not chunk.more or self._size > SMALL_COPIES):
             self._hand_over(complete=True)
 
     def _hand_over(self, *, complete: bool) -> None:

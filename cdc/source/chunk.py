@@ -31,8 +31,8 @@ from cdc.source.publication import TableName
 from cdc.source.slot import read_position
 from cdc.source.visibility import Snapshot
 
-PIECE_BYTES = 4 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
-WAITING = 3  # pieces that may wait for the reader's thread
+PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
+WAITING = 1  # pieces that may wait for the reader's thread
 PARTITIONED = "p"
 BEGIN = sql.SQL(
     "set transaction isolation level repeatable read, read only; set local lock_timeout = '1s';"

@@ -95,7 +95,7 @@ class Copying:
             yield ChunkEvent(
                 table, csv, rows, position, control,
                 first=first, last=last and done, final=final and last and done, fresh=self.fresh,
-                shadow=progress.shadow, more=more and last and done,
+                shadow=progress.shadow, part=not last, more=more and last and done,
             )  # fmt: skip
             first = False
 

@@ -178,7 +178,7 @@ class SnapshotJob:
                     self._unbegun.discard(name)
                     reader.publisher.publish(event)
                     self._observer.copy_moved(name, copying.progress.rows)
-                    self._waits = event.more
+                    self._waits = event.more or event.part
             elif chunk.error is not None:
                 raise chunk.error
         except CdcError as error:

@@ -84,5 +84,5 @@ class Known:
             return keys
         kept = Columns(plan)
         for index in plan.table.key:
-            kept.add(f"c{index}", keys.named(f"c{index}").filter(pc.invert(above)))
+            kept.add(f"c{index}", keys.column(index).filter(pc.invert(above)))
         return kept if len(kept.arrays[0]) else None

@@ -61,7 +61,7 @@ class Merger:
         if merge.take is not None:
             self._take(plan, merge.take)
         missing: Sequence[Key] = ()
-        whole = _whole(plan, merge)
+        whole = self._whole(plan, merge)
         if merge.table.key:
             missing = self._merge(plan, merge, whole)
         elif whole is not None:
@@ -104,6 +104,19 @@ class Merger:
             self._insert(plan, whole)
         return missing
 
+    def _whole(self, plan: Plan, merge: Merge) -> Columns | None:
+        """The whole rows of a merge: a chunk's, or those of upserts or inserts; None without any."""
+        if merge.chunk is None or not merge.chunk.csv:
+            found = merge.upserts or merge.inserts
+            return rows.whole_rows(plan, found) if found else None
+        texts: Sequence[int] = plan.may_be_nulled
+        if merge.table.key and not merge.chunk.fresh and not self._known.is_empty(plan.target):
+            keys = [index for index in plan.table.key if index not in plan.numbered]
+            texts = range(len(plan.columns)) if plan.extras else (*texts, *keys)
+        columns = Columns(plan)
+        columns.add_csv(merge.chunk.csv, texts)
+        return columns
+
     def _delete(self, plan: Plan, given: Columns) -> None:
         keys = self._known.sought(plan, given)
         if keys is None:
@@ -139,7 +152,7 @@ class Merger:
     def _insert(self, plan: Plan, whole: Columns) -> None:
         view = self._show(whole)
         self._warn_of_nulls(plan, whole, view)
-        self._statements.run_often(plan.insert(view, usual=whole.usual))
+        self._statements.run_often(plan.insert(view, whole.ready, usual=whole.usual))
         self._known.inserted(plan, whole)
 
     def _remove(self, plan: Plan, merge: Merge) -> None:
@@ -171,13 +184,3 @@ class Merger:
                     "%s: %d values of column %s could not be kept as %s and became NULL, by the rule unrepresentable",
                     *(plan.table.full_name, count, column.name, kept.sql),
                 )
-
-
-def _whole(plan: Plan, merge: Merge) -> Columns | None:
-    """The whole rows of a merge: a chunk's, or those of upserts or inserts; None without any."""
-    if merge.chunk is not None and merge.chunk.csv:
-        columns = Columns(plan)
-        columns.add_csv(merge.chunk.csv)
-        return columns
-    found = merge.upserts or merge.inserts
-    return rows.whole_rows(plan, found) if found else None

@@ -5,22 +5,21 @@ The loops over cells are pyarrow's and `zip`'s; only arrays are looked at in Pyt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from cdc.errors import ValueRefused
 from cdc.events import UNSENT, Cell, Row
+from connectors.duckdb import copied
 from connectors.duckdb.sql import Plan
 from connectors.sql.arrays import Unlistable, flat, to_json
 
 LIST = pa.list_(pa.string())
 FEW = 1000  # rows
-MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
 
 
 class Numbers(NamedTuple):
@@ -63,13 +62,15 @@ class Columns:
         self.arrays.append(values)
         self.names.append(name)
 
-    def named(self, name: str) -> Any:
-        return self.arrays[self.names.index(name)]
+    def column(self, index: int) -> Any:
+        """A column's texts, or its values if it comes as such."""
+        values = f"v{index}"
+        return self.arrays[self.names.index(values if values in self.names else f"c{index}")]
 
     def numbers(self, index: int) -> Numbers | None:
         """Of a column that was added before; None if it has other texts, or NULLs, or nothing."""
         if index not in self._numbers:
-            self._numbers[index] = _numbers(self.named(f"c{index}"))
+            self._numbers[index] = _numbers(self.column(index))
         return self._numbers[index]
 
     def number(self) -> None:
@@ -108,36 +109,22 @@ class Columns:
                 taken.append(None)
         return taken
 
-    def add_csv(self, data: bytes) -> None:
-        """All columns of a chunk (see `cdc.events.Chunk`)."""
-        names = [f"c{index}" for index in range(len(self.plan.columns))]
+    def add_csv(self, data: bytes, texts: Collection[int]) -> None:
+        """All columns of a chunk (see `cdc.events.Chunk`), those of `texts` as text."""
         try:
-            parsed = _read_csv(data, names)
+            parsed = copied.read(self.plan, data, texts)
         except pa.ArrowInvalid:
             raise _not_utf8(self.plan.table.full_name) from None
-        for index, (name, column) in enumerate(zip(names, parsed.columns, strict=True)):
+        for index, (name, column) in enumerate(zip(parsed.column_names, parsed.columns, strict=True)):
             if self.plan.columns[index].array:
                 self.add_cells(index, column.cast(pa.binary()).to_pylist())
             else:
                 self.add(name, column)
 
-
-def _read_csv(data: bytes, names: list[str]) -> pa.Table:
-    return csv.read_csv(
-        pa.py_buffer(data),
-        read_options=csv.ReadOptions(
-            column_names=names, use_threads=False, block_size=min(len(data) + 1, MAX_BLOCK)
-        ),
-        parse_options=csv.ParseOptions(
-            newlines_in_values=True, double_quote=True, escape_char=False, ignore_empty_lines=False
-        ),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+    @property
+    def ready(self) -> frozenset[int]:
+        """The columns that are values."""
+        return frozenset(int(name[1:]) for name in self.names if name[0] == "v")
 
 
 def _not_utf8(where: str) -> ValueRefused:
@@ -202,12 +189,11 @@ def keys(plan: Plan, keys: Sequence[Row], of: Sequence[Columns]) -> Columns:
     """Keys to delete: those given, and those of columns made before."""
     columns = Columns(plan)
     for place, index in enumerate(plan.table.key):
-        name = f"c{index}"
-        parts = [other.named(name) for other in of]
+        parts = [other.column(index) for other in of]
         if keys:
             parts.append(columns.cells(index, [key[place] for key in keys]))
         chunks = _chunks(parts)
-        columns.add(name, chunks[0] if len(chunks) == 1 else pa.chunked_array(chunks))
+        columns.add(f"c{index}", chunks[0] if len(chunks) == 1 else pa.chunked_array(chunks))
     return columns
 
 

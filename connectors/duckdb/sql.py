@@ -1,8 +1,9 @@
 """The statements that keep one target table in sync, as text, written once per shape of the table.
 
 Rows come as views over Arrow columns of text: `c0`, `c1`, … for the table's columns, `o0`, … for the key that the target knows a
-partial row by, `u3` for "column 3 was not sent", `n` for a number. Casts are in the statements. The target declares no key: the
-fold gives distinct ones, and a delete with an insert is faster and needs less memory than an index and a MERGE.
+partial row by, `u3` for "column 3 was not sent", `n` for a number; a snapshot's may be `v0`, `v1`, …, which are values. Casts are
+in the statements. The target declares no key: the fold gives distinct ones, and a delete with an insert is faster and needs less
+memory than an index and a MERGE.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Plan:
             for i in self.may_be_nulled
         ]
         return f"SELECT {comma(counts)} FROM {view} AS b" if counts else ""
+
+    @cached_property
+    def unread(self) -> set[int]:
+        """Columns in which a snapshot had text that only DuckDB's cast reads, or refuses (see `copied`)."""
+        return set()
 
     @cached_property
     def truncate(self) -> str:
@@ -148,9 +154,11 @@ class Plan:
         """Delete the rows with the keys that have this number in a table of keys."""
         return f"DELETE FROM {self.target} AS t USING {keys} AS s WHERE s.m = {number} AND {self._on('s.k')}"
 
-    def insert(self, view: str, *, usual: bool = False) -> str:
-        """Insert all rows of a view. `usual`: see `ColumnType`."""
-        values = comma(self.load(i, usual=usual) for i in range(len(self.columns)))
+    def insert(self, view: str, ready: Collection[int] = (), *, usual: bool = False) -> str:
+        """Insert all rows of a view; columns `ready` come as values `v0`, `v1`, … `usual`: see `ColumnType`."""
+        values = comma(
+            f"b.v{i}" if i in ready else self.load(i, usual=usual) for i in range(len(self.columns))
+        )
         return f"INSERT INTO {self.target} ({comma(self.names)}) SELECT {values} FROM {view} AS b"
 
     def stage(self, view: str, unsent: Collection[int], *, origin: str, join: str) -> str:

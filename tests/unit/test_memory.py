@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from cdc.errors import Stopped, TargetError
 from cdc.events import Chunk, Control
@@ -207,6 +208,16 @@ def test_a_chunk_is_a_batch_of_its_own(transport: Transport) -> None:
     ]
     assert [position(batch) for batch in batches] == [Position(10, END), Position(10, END), Position(20, END)]
     assert batches[1].commit_us == 0
+
+
+def test_the_parts_of_a_chunk_are_one_batch_as_far_as_it_is_not_too_large(transport: Transport) -> None:
+    publisher = transport.make()
+    publisher._max_bytes = 1 << 30
+    large = replaced(chunk(), csv=b"1\n" * (6 << 20), part=True)  # 12 MB
+    publish(publisher, large, large, large, replaced(chunk(), first=True), chunk())
+    batches = received(transport.subscribers[0])
+    assert [len(batch.events) for batch in batches] == [2, 2, 1]
+    assert all(batch.checkpoint for batch in batches)
 
 
 def test_a_chunk_before_any_commit_has_no_position(transport: Transport) -> None:

@@ -1,0 +1,85 @@
+"""A snapshot's CSV as Arrow columns (see `cdc.events.Chunk`).
+
+Where Arrow reads PostgreSQL's text as exactly what DuckDB's cast would make of it, a column comes as values, in a third of
+the time. What Arrow does not read (an infinity, a year BC) makes its column come as text from then on, for DuckDB's cast to
+decide upon.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+import pyarrow as pa
+from pyarrow import csv
+
+from connectors.duckdb.sql import Plan
+
+MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
+VALUES: Mapping[str, pa.DataType] = {
+    "BOOLEAN": pa.bool_(),
+    "SMALLINT": pa.int16(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "UINTEGER": pa.uint32(),
+    "UBIGINT": pa.uint64(),
+    "FLOAT": pa.float32(),
+    "DOUBLE": pa.float64(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
+}
+DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+FAILED = re.compile(r"In CSV column #(\d+)")
+
+
+def read(plan: Plan, data: bytes, texts: Collection[int]) -> pa.Table:
+    """All columns: named `v0` … as values, `c0` … as text, which those of `texts` are.
+
+    Raises pyarrow.ArrowInvalid: a text is not UTF-8.
+    """
+    unread = plan.unread
+    while True:
+        types = {
+            index: kept
+            for index, column in enumerate(plan.columns)
+            if index not in unread and index not in texts and (kept := _value(column.sql)) is not None
+        }
+        try:
+            return _read(data, len(plan.columns), types)
+        except pa.ArrowInvalid as error:
+            failed = FAILED.search(str(error))
+            column = int(failed[1]) if failed else -1
+            if not types or (failed and column not in types):
+                raise
+            unread |= {column} if failed else types.keys()
+
+
+def _value(sql: str) -> pa.DataType | None:
+    if digits := DECIMAL.fullmatch(sql):
+        return pa.decimal128(int(digits[1]), int(digits[2]))
+    return VALUES.get(sql)
+
+
+def _read(data: bytes, width: int, types: Mapping[int, pa.DataType]) -> pa.Table:
+    columns = {
+        f"v{index}" if index in types else f"c{index}": types.get(index, pa.string())
+        for index in range(width)
+    }
+    return csv.read_csv(
+        pa.py_buffer(data),
+        read_options=csv.ReadOptions(
+            column_names=list(columns), use_threads=False, block_size=min(len(data) + 1, MAX_BLOCK)
+        ),
+        parse_options=csv.ParseOptions(
+            newlines_in_values=True, double_quote=True, escape_char=False, ignore_empty_lines=False
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=columns,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
