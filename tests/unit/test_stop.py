@@ -32,6 +32,20 @@ def test_the_second_signal_ends_at_once(number: signal.Signals) -> None:
         assert process.wait(10) == 128 + number
 
 
+WAITING = """
+import os, signal
+from cdc.commands.stop import stop_on_signals
+with stop_on_signals() as stop:
+    with stop._cond:  # as stop.wait() does at its beginning and at its end
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(10)
+"""
+
+
+def test_a_signal_that_comes_while_the_main_thread_begins_to_wait_is_heard() -> None:
+    subprocess.run([sys.executable, "-c", WAITING], check=True, timeout=30)
+
+
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as stop:
