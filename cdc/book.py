@@ -40,7 +40,7 @@ class Book(CopyObserver, Notes):
         self.ahead: dict[str, Lsn] = {}
         """Tables whose copies show more than the stream has given, and up to where."""
         self._dead_letters: Counter[tuple[str, str]] = Counter()  # per warehouse and table
-        self._warehouses = {name: Pen(name, settings.kind) for name, settings in config.warehouses.items()}
+        self._warehouses = {name: Pen(name, settings) for name, settings in config.warehouses.items()}
         self.received = Received(in_order=config.transport.kind == MEMORY)
         """How far the reader has come."""
         self._proof = Proof()

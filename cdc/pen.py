@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cdc.config import WarehouseSettings
 from cdc.interfaces import Batch
 from cdc.lag import LagWindow, behind_seconds
 from cdc.lsn import Lsn, format_lsn
 from cdc.merge import Merge
+from cdc.modes.names import DEAD_LETTERS
 from cdc.status import TableLag, WarehouseStatus
 
 
@@ -24,11 +26,18 @@ class Received(msgspec.Struct):
     in_order: bool = True
 
 
+def warehouse_status(name: str, settings: WarehouseSettings) -> WarehouseStatus:
+    """That of a warehouse of which nothing is known yet."""
+    topic = settings.dead_letter_topic
+    told_in = f"topic {topic}" if topic else f"table {DEAD_LETTERS}"
+    return WarehouseStatus(name=name, kind=settings.kind, dead_letters_in=told_in)
+
+
 class Pen:
     """Notes about one warehouse."""
 
-    def __init__(self, name: str, kind: str) -> None:
-        self.status = WarehouseStatus(name=name, kind=kind)
+    def __init__(self, name: str, settings: WarehouseSettings) -> None:
+        self.status = warehouse_status(name, settings)
         self._window = LagWindow()
         self._tables: dict[str, TableLag] = {}
         self._applied_us = 0

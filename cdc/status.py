@@ -84,7 +84,8 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
     `queue_bytes`: rows on their way to it, of at most `queue_limit_bytes`.
 
     `lag_*` are seconds from commit in the source to commit in the warehouse, over the last minutes. With Kafka,
-    `records_behind` are those on the topics that its appliers, in all processes together, have not applied.
+    `records_behind` are those on the topics that its appliers, in all processes together, have not applied. `dead_letters` are
+    rows that were left out, of which `dead_letters_in` tells: a table of the target, or a topic.
     """
 
     name: str
@@ -103,6 +104,7 @@ class WarehouseStatus(msgspec.Struct, kw_only=True):
     queue_bytes: int | None = None
     queue_limit_bytes: int | None = None
     dead_letters: int = 0
+    dead_letters_in: str = ""
     tables: list[TableLag] = []
     parked: str = ""
 

@@ -9,11 +9,14 @@ from cdc.config import MEMORY, Config
 from cdc.errors import CdcError
 from cdc.log_watch import LogWatch
 from cdc.lsn import format_lsn
+from cdc.modes.parking import parked_tables
+from cdc.pen import warehouse_status
 from cdc.progress import decode_progress
 from cdc.source.catalog import Catalog
 from cdc.source.connect import Connection, Side
 from cdc.source.slot_status import slot_status
 from cdc.status import SourceStatus, Status, TableStatus, WarehouseStatus
+from cdc.telling import MEND
 
 
 def look(config: Config) -> Status:
@@ -26,9 +29,13 @@ def look(config: Config) -> Status:
     finally:
         side.close()
     problems: list[str] = []
-    warehouses = [_warehouse(config, name, tables, problems) for name in config.warehouses]
+    refused: dict[str, str] = {}
+    warehouses = [_warehouse(config, name, tables, refused, problems) for name in config.warehouses]
     if config.transport.kind != MEMORY:
         _look_at_log(config, tables, warehouses, problems)
+    for name in refused.keys() & tables.keys():
+        table = tables[name]
+        table.state, table.reason, table.mend = "parked", refused[name], MEND.format(name)
     return Status(
         version=__version__,
         state="stopped",
@@ -47,12 +54,17 @@ def _source(connection: Connection, config: Config) -> tuple[SourceStatus, dict[
 
 
 def _warehouse(
-    config: Config, name: str, tables: dict[str, TableStatus], problems: list[str]
+    config: Config,
+    name: str,
+    tables: dict[str, TableStatus],
+    refused: dict[str, str],
+    problems: list[str],
 ) -> WarehouseStatus:
-    """Opens the target only if it is there: looking must not make one."""
+    """Opens the target only if it is there: looking must not make one. `refused`: tables that it has parked, and why."""
     settings = config.warehouses[name]
     connector = registry.load(settings.kind)
-    status = WarehouseStatus(name=name, kind=settings.kind, target=connector.describe(settings))
+    status = warehouse_status(name, settings)
+    status.target = connector.describe(settings)
     if not connector.exists(settings):
         return status
     try:
@@ -67,6 +79,10 @@ def _warehouse(
     if state.marks:
         status.applied_lsn = format_lsn(max(mark.position.commit_lsn for mark in state.marks.values()))
     _copied(state.controls, tables)
+    for table, parked in parked_tables(state.controls).items():
+        status.dead_letters += parked.rows
+        if parked.reason:
+            refused[table] = f"{name}: {parked.reason}"
     return status
 
 

@@ -124,6 +124,12 @@ def whole(found: Status) -> RenderableType:
         facts.add_row("", Text(applied, "dim"))
         if each.parked:
             facts.add_row("", Text(f"left behind: {each.parked} ({MENDED})", "red"))
+        if each.dead_letters:
+            left_out = f"{screen.count(each.dead_letters)} row{'s' * (each.dead_letters > 1)} left out"
+            told = (
+                f"{left_out}, see {each.dead_letters_in}; `cdc resync TABLE` copies what can be kept by now"
+            )
+            facts.add_row("", Text(told, "red"))
     parts: list[RenderableType] = [*_notes(found), facts, "", tables(found)]
     if found.state != "stopped" or any(each.records_behind is not None for each in found.warehouses):
         parts += ["", lags(found)]

@@ -61,6 +61,7 @@ def test_letters_and_what_ends_them_are_on_the_topic(over_kafka: Replica) -> Non
         database.execute("insert into t select n, 'NaN' from generate_series(31, 40) n")
         eventually(lambda: running.errors or count() == 10)
         told = letters(over_kafka)
+        assert running.daemon.status().warehouses[0].dead_letters_in == f"topic {topic_of(over_kafka)}"
         database.execute("update t set v = 1 where id between 31 and 39")
         resync(running, "public.t")
         eventually(lambda: running.errors or count() == 1)

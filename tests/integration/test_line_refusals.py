@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import duckdb
 import pytest
+from rich.console import Console
 
+from cdc.commands.offline import look
+from cdc.commands.status import whole
 from cdc.errors import CdcError, ValueRefused
 from cdc.query import QueryRequest
+from cdc.status import Status
 from tests.fixtures.line import Replica, Running, eventually
 from tests.integration.test_resync import resync
 
@@ -16,6 +21,15 @@ SETUP = """
     create table t (id int primary key, v numeric(5, 2)); insert into t values (1, 1), (2, 2);
     create table other (id int primary key); insert into other values (1);
 """
+
+
+SAID = "1 row left out, see table _cdc_dead_letters; `cdc resync TABLE` copies what can be kept by now"
+
+
+def printed(status: Status) -> str:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(whole(status))
+    return console.export_text()
 
 
 def state(running: Running, table: str = "public.t") -> str:
@@ -42,6 +56,8 @@ def test_a_table_is_parked_over_restarts_and_the_others_go_on(replica: Replica) 
         assert "the table is parked" in told.problem
     replica.assert_equal("public.other")
     assert replica.target_rows("public.t").total() == 2
+    [_, alone] = sorted(look(replica.config).tables, key=lambda each: each.name)
+    assert (alone.state, alone.reason, alone.mend) == (table.state, table.reason, table.mend)
 
 
 def test_a_parked_table_is_mended_by_a_resync(replica: Replica) -> None:
@@ -83,7 +99,9 @@ def test_a_row_is_parked_and_counted(replica: Replica) -> None:
         assert (note.table, note.warehouse) == ("public.t", "local")
         counted = {"warehouse": "local", "table": "public.t"}
         assert running.daemon.registry.get_sample_value("cdc_dead_letters_total", counted) == 1
+        assert SAID in printed(running.daemon.status())
     replica.catch_up()
+    assert SAID in printed(look(replica.config))
     with duckdb.connect(str(replica.target), read_only=True) as connection:
         found = connection.execute(
             'select "table", key, reason, row from public._cdc_dead_letters'
