@@ -21,7 +21,7 @@ from cdc.interfaces import Batch, Checkpoint, Mark
 from cdc.lsn import START, Position
 from cdc.schema import Table
 
-SMALL_COPIES, COPIES = 1 << 20, 32 << 20  # bytes of a snapshot's small chunks that share a batch, and of a large one
+SMALL_COPIES, COPIES = 1 << 20, 32 << 20  # bytes of small chunks that share a batch, and of a large one
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
 # worth the statements that a table takes: where many change, a batch may be twice as large
 ROWS_OF_A_TABLE = 100
