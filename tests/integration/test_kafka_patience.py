@@ -14,7 +14,11 @@ from connectors.kafka import Settings
 from connectors.kafka.subscriber import KafkaSubscriber
 from tests.fixtures.kafka_broker import Address
 from tests.fixtures.kafka_ends import Ends
+from tests.fixtures.line import Replica
 from tests.integration.test_kafka_order import publish, transaction
+from tests.integration.test_line_kafka import CHANGES, SHOP
+from tests.integration.test_line_kafka import over_kafka as over_kafka
+from tests.integration.test_resync import resync
 
 LONG = 3600.0
 
@@ -93,3 +97,21 @@ def receive_nothing(subscriber: KafkaSubscriber, reached: threading.Event) -> No
     while not reached.is_set():
         assert subscriber.receive(0.2) is None
         assert time.monotonic() < deadline
+
+
+def test_a_copy_a_truncate_and_a_copy_anew_wait_for_nothing_but_who_compares(over_kafka: Replica) -> None:
+    """Partitions wait at a fence for each other, and not for company."""
+    over_kafka.settings["warehouses.local"] |= {"when_idle": "wait", "max_delay": LONG}
+    database = over_kafka.database
+    database.execute(SHOP)
+    with over_kafka.running() as running:
+        running.wait_live()
+        assert running.daemon.verify().equal
+        database.execute(CHANGES)
+        database.execute("truncate visits; insert into visits values ('again', 1)")
+        assert running.daemon.verify().equal
+        resync(running, "public.orders")
+        database.execute("update orders set total = total + 1")
+        assert running.daemon.verify().equal
+        database.execute("delete from orders where id < 100")
+    over_kafka.assert_equal()
