@@ -195,6 +195,9 @@ class Reading:
         """The job that copies what is not yet copied."""
         plan = CopyPlan(self._config.snapshot, self._request, lost=self._lost, first=self._first)
         plan.make(self._capture.oids, controls, reader, self._book)
+        assert self._slot is not None
+        if plan.may_be_others and not self._slot.created:
+            not_before = max(not_before, self._capture.current_lsn() - 1)
         return SnapshotJob(
             self._capture,
             plan.todo,
@@ -211,6 +214,8 @@ class Reading:
         copy = self._config.snapshot.mode != "no_data"
         self._book.captured(str(table), copied=not copy, rows=0)
         if copy and self._snapshot is not None:
+            if self._snapshot.progress(table).oid:  # rows of the one that had its name may be on their way
+                self._snapshot.begin_after(self._capture.current_lsn() - 1)
             self._snapshot.add(table, Progress())
 
 

@@ -88,6 +88,10 @@ class SnapshotJob:
             if not progress.shadow:
                 self._unbegun.add(str(name))
 
+    def begin_after(self, lsn: Lsn) -> None:
+        """Copy nothing more before the stream has passed this."""
+        self._not_before = max(self._not_before, lsn)
+
     def progress(self, name: TableName) -> Progress:
         """How far the copy of a table is, as far as this job knows of it."""
         copying = self._todo.get(name)

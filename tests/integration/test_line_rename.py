@@ -52,3 +52,18 @@ def test_a_table_made_anew_under_the_old_name_is_followed_too(replica: Replica) 
         eventually(lambda: running.errors or running.table("public.renamed"))
         eventually(lambda: running.errors or running.daemon.verify().equal)
     replica.assert_equal()
+
+
+def test_and_while_nothing_runs(replica: Replica) -> None:
+    """What the stream still has of the table that had the name before is not the new one's."""
+    database = replica.database
+    database.execute("create table item (id int primary key, note text); insert into item values (1, 'old')")
+    replica.catch_up()
+    database.execute(
+        "begin; insert into item values (2, 'before'); alter table item rename to renamed;"
+        " insert into renamed values (3, 'renamed'); create table item (id int primary key, other int);"
+        " insert into item values (1, 10); commit"
+    )
+    replica.assert_equal("public.item", "public.renamed")
+    database.execute("update item set other = 20; update renamed set note = 'later'")
+    replica.assert_equal("public.item", "public.renamed")
