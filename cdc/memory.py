@@ -1,8 +1,8 @@
 """The embedded transport: reader and appliers in one process, no broker; the replication slot is the durable log.
 
-The publisher collects events into batches and hands each to every subscriber. A batch ends at a commit, when it has enough
-rows, bytes or age; only a transaction larger than twice that is cut, and its pieces carry no checkpoint. Age counts only while
-a subscriber has nothing else to do: whoever is behind is given more at a time, not more often. `flush` returns when
+The publisher collects events into batches and hands each to every subscriber. A batch ends at a commit, when it has enough rows
+(`cdc.batching`), bytes or age; only a transaction about twice as large is cut, and its pieces carry no checkpoint. Age counts
+only while a subscriber has nothing else to do: whoever is behind is given more at a time, not more often. `flush` returns when
 every subscriber has committed. A subscriber that fell behind stops the publisher, so memory stays bounded by `max_bytes` each.
 """
 
@@ -14,17 +14,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from cdc.batching import enough, is_covered, is_thin
 from cdc.config import TransportSettings, WarehouseSettings
 from cdc.errors import Stopped
-from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Gathering, Heartbeat, Truncate
+from cdc.events import Begin, Change, Chunk, Commit, Control, Event, Truncate
 from cdc.interfaces import Batch, Checkpoint, Mark
-from cdc.lsn import START, Position
+from cdc.lsn import START
 from cdc.schema import Table
 
 SMALL_COPIES, COPIES = 1 << 20, 32 << 20  # bytes of small chunks that share a batch, and of a large one
 SHARE_OF_COPIES = 4  # that part of the bytes may be rows of a snapshot, behind which changes wait
-# worth the statements that a table takes: where many change, a batch may be twice as large
-ROWS_OF_A_TABLE = 100
 ROW_OVERHEAD = 500  # bytes of Python objects around a row's own bytes: measured on a row of six columns
 
 
@@ -72,7 +71,8 @@ class MemoryPublisher:
             self._tables.add(event.table)
             self._rows += 1
             self._size += event.size
-            if self._rows >= 2 * self._batch_rows or self._size >= 2 * self._batch_bytes:
+            is_large = self._rows >= 2 * self._batch_rows and self._rows >= self._batch_rows + self._enough()
+            if is_large or self._size >= 2 * self._batch_bytes:
                 self._hand_over(complete=False)
         elif isinstance(event, Commit):
             self._events.append(event)
@@ -93,12 +93,17 @@ class MemoryPublisher:
     def _committed(self, commit: Commit) -> None:
         self._position = commit.position
         self._commit_us = commit.begin.commit_us
-        spread = ROWS_OF_A_TABLE * (len(self._tables) - 1)
-        enough = min(max(self._batch_rows, spread), 2 * self._batch_rows)
-        is_old = self._clock() - self._opened >= self._max_delay
-        is_late = is_old and not all(subscriber.waiting for subscriber in self._subscribers)
-        if self._rows >= enough or self._size >= self._batch_bytes or is_late:
+        if self._rows >= self._enough() or self._size >= self._batch_bytes or self._is_late():
             self._hand_over(complete=True)
+
+    def _enough(self) -> int:
+        return enough(self._batch_rows, len(self._tables))
+
+    def _is_late(self) -> bool:
+        if self._clock() - self._opened < self._max_delay:
+            return False
+        thin = is_thin(self._rows, len(self._tables))
+        return not all(each.weight if thin else each.waiting for each in self._subscribers)
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         """A chunk is a batch, if it is not too large: applied in bulk, not folded with changes. Small ones share one."""
@@ -220,9 +225,9 @@ class MemorySubscriber:
 
     def _fresh(self, batch: Batch) -> Batch:
         """The batch without what the warehouse has already."""
-        if not batch.events or not _covered(batch.events[0], self._applied):
+        if not batch.events or not is_covered(batch.events[0], self._applied):
             return batch
-        events = [event for event in batch.events if not _covered(event, self._applied)]
+        events = [event for event in batch.events if not is_covered(event, self._applied)]
         rows = sum(isinstance(event, Change) for event in events)
         checkpoint = batch.checkpoint
         if checkpoint is not None and checkpoint.marks[self._partition].position < self._applied:
@@ -241,10 +246,3 @@ class MemorySubscriber:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
-
-
-def _covered(event: Event, applied: Position) -> bool:
-    if isinstance(event, Chunk | Gathering | Control | Heartbeat):
-        return False
-    begin = event if isinstance(event, Begin) else event.begin
-    return begin is not None and begin.commit_lsn <= applied.commit_lsn

@@ -40,6 +40,7 @@ PURE = {
         "cdc.copy_request",
         "cdc.shadows",
         "cdc.marks",
+        "cdc.batching",
         "cdc.interfaces",
         "cdc.wire",
     ),

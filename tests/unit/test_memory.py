@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from cdc.interfaces import Mark
 from cdc.lsn import END, START, Position
 from cdc.memory import ROW_OVERHEAD
 from tests.fixtures.transport import (
-    TABLE,
     Transport,
     chunk,
     commit_all,
@@ -80,14 +78,6 @@ def test_who_is_behind_gets_more_at_a_time(transport: Transport) -> None:
     publish(publisher, *transaction(80))
     assert [batch.rows for batch in received(fast)] == [5]
     assert [batch.rows for batch in received(slow)] == [1, 1, 1, 5]
-
-
-def test_a_batch_of_many_tables_is_larger(transport: Transport) -> None:
-    publisher = transport.make(batch_rows=150)
-    tables = [replace(TABLE, name=f"t{n}") for n in range(4)]
-    for lsn in range(1, 1001):
-        publish(publisher, *transaction(lsn, table=tables[lsn % 4] if lsn < 500 else tables[lsn % 2]))
-    assert [batch.rows for batch in received(transport.subscribers[0])] == [300, 300, 150, 150]
 
 
 def test_a_large_transaction_comes_in_pieces_without_checkpoint(transport: Transport) -> None:
