@@ -38,6 +38,16 @@ class PythonConsumer:
         config = clients.kafka_python_consumer(settings, group)
         config["partition_assignment_strategy"] = [RoundRobinPartitionAssignor]
         self._consumer: Any = self._call(lambda: kafka.KafkaConsumer(**config))
+        self._end_polls_with_joins()
+
+    def _end_polls_with_joins(self) -> None:
+        """New partitions are paused, so that the poll in which they came (3.0.12, `poll`) would wait in vain till its end."""
+        poll_once = self._consumer._poll_once
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            return poll_once(*arguments, **named) or {place: [] for place in self._new}
+
+        self._consumer._poll_once = wrapped
 
     def _call(self, action: Callable[[], Any]) -> Any:
         try:

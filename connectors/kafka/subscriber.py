@@ -36,8 +36,8 @@ log = structlog.get_logger()
 
 Decode = Callable[[Received], Iterable[Event]]
 FETCH = 5_000  # records at most
-IMPATIENT = 1.0  # seconds between looks while there is no topic yet
-PATIENT = 15  # looks until it is told that there is none
+IMPATIENT = 0.2  # seconds between looks while there is no topic yet
+PATIENT = 75  # looks until it is told that there is none
 
 
 class KafkaSubscriber:
