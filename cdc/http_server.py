@@ -134,6 +134,7 @@ class Server(wsgi.Server):
     """Serves from `serve` to `stop`."""
 
     ConnectionClass = Client
+    expiration_interval = 0.1  # seconds that a stop may take to be noticed
 
     def __init__(self, address: tuple[str, int], app: Callable[..., Any], certificate: str, key: str) -> None:
         super().__init__(
