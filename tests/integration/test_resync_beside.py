@@ -31,6 +31,10 @@ SPOIL = f"""
     delete from still where id <= {LOST};
     insert into still select -g, 0 from generate_series(1, {STRANGE}) g;
 """
+TYPES = """
+    select attname, format_type(atttypid, atttypmod) from pg_attribute
+    where attrelid = 'wide'::regclass and attnum > 0 order by attnum
+"""
 SHADOWS = "select count(*) from pg_class where relname like '\\_cdc\\_copy\\_%' and relkind = 'r'"
 
 
@@ -170,6 +174,41 @@ def test_a_table_whose_rows_were_written_anew_is_used_until_they_are_there(
         running.wait_live()
     assert seen == [ROWS]
     replica.assert_equal()
+    assert target.query(SHADOWS) == [(0,)]
+
+
+@pytest.mark.parametrize("partitions", [0, 1, 3])
+def test_types_that_the_operator_gave_the_target_stay(
+    replica: Replica, target: Database, transport: dict[str, object], partitions: int
+) -> None:
+    """Rows are gathered beside the table in its own types, not in those that cdc would make; also those streamed meanwhile."""
+    if partitions:
+        replica.settings["transport"] = {**transport, "partitions": partitions}
+    replica.database.execute(
+        "create table wide (id int primary key, n int, amount numeric(10, 2), code varchar(5), at date, ratio float4);"
+        "insert into wide select g, g, g / 7.0, 'c' || g % 100, date '2026-01-01' + g, g / 3.0 from generate_series(1, 400) g"
+    )
+    replica.assert_equal()
+    target.execute(
+        "alter table wide alter n type bigint, alter amount type numeric, alter code type text, alter at type text,"
+        " alter ratio type text; delete from wide where id <= 3; insert into wide (id, n) values (-1, 5000000000)"
+    )
+    kept = target.query(TYPES)
+    turns = iter(range(1000))
+
+    def write() -> None:
+        replica.database.execute(
+            f"update wide set n = n + 1, amount = amount + 0.01 where id % 9 = {next(turns) % 9}"
+        )
+
+    with before_each_chunk(write), replica.running() as running:
+        running.daemon.snapshot(CopyRequest(["public.wide"], restart=True))
+        running.wait_live()
+        replica.database.execute("insert into wide values (401, 1, 2.5, 'x', 'infinity', 'NaN')")
+        running.wait_live()
+        eventually(lambda: target.query("select 1 from wide where id = -1") == [], "it is mended")
+    replica.assert_equal()
+    assert target.query(TYPES) == kept
     assert target.query(SHADOWS) == [(0,)]
 
 
