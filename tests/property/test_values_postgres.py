@@ -21,7 +21,7 @@ from connectors import postgres
 from connectors.postgres import merging
 from connectors.postgres.warehouse import PostgresWarehouse
 from tests.fixtures.postgres import PostgresServer, Start, fresh_database
-from tests.property.test_values import quickly
+from tests.property.trials import quickly
 from tests.property.values import SCALARS, array_texts
 
 CASES = list({case.type_name: case for case in SCALARS}.values())
