@@ -8,6 +8,7 @@ Each name is imported when it is first asked for: a line without a log needs non
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,21 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["Decoder", "Encoder", "Headers", "Record", "SchemaUnknown", "decode_table", "encode_table"]
 
 
+_HOMES = {
+    "Decoder": "decoder",
+    "Encoder": "encoder",
+    "Headers": "record",
+    "Record": "record",
+    "SchemaUnknown": "decoder",
+    "decode_table": "schemas",
+    "encode_table": "schemas",
+}
+
+
 def __getattr__(name: str) -> object:
-    if name in ("Decoder", "SchemaUnknown"):
-        from cdc.wire.decoder import Decoder, SchemaUnknown
-
-        return {"Decoder": Decoder, "SchemaUnknown": SchemaUnknown}[name]
-    if name == "Encoder":
-        from cdc.wire.encoder import Encoder
-
-        return Encoder
-    if name in ("Headers", "Record"):
-        from cdc.wire.record import Headers, Record
-
-        return {"Headers": Headers, "Record": Record}[name]
-    if name in ("decode_table", "encode_table"):
-        from cdc.wire.schemas import decode_table, encode_table
-
-        return {"decode_table": decode_table, "encode_table": encode_table}[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

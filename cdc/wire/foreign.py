@@ -27,6 +27,7 @@ from cdc.wire.foreign_schema import Said, embedded, inferred, key_names, logical
 from cdc.wire.json_text import NULL, quote, quote_str
 from cdc.wire.lanes import lane_of
 from cdc.wire.lanes_arrays import name_uuid
+from cdc.wire.source import Told
 
 Row = Mapping[str, msgspec.Raw]
 BEGINNINGS = {"string": b'"', "boolean": b"tf", "bytes": b'"-0123456789', "map": b"{", "struct": b"{"} | {
@@ -36,15 +37,11 @@ BEGINNINGS = {"string": b'"', "boolean": b"tf", "bytes": b'"-0123456789', "map":
 """How JSON of a Connect type begins."""
 
 
-class Source(msgspec.Struct):
+class Source(Told, gc=False):
     """The part of the source block that is read."""
 
     schema: str = ""
     table: str = ""
-    ts_ms: int = 0
-    ts_us: int | None = None
-    txId: int | None = None
-    lsn: int | None = None
     sequence: str | None = None
 
 
@@ -150,8 +147,7 @@ class Foreign:
         its commit and more than that of any commit confirmed before. Rows of a snapshot are before all others: what was
         written while it was taken is streamed again, with an LSN that may be less than theirs."""
         last = msgspec.json.decode(source.sequence or "[null]")[0]
-        us = source.ts_ms * 1000 if source.ts_us is None else source.ts_us
-        return Begin(0 if read else int(last or lsn), us, source.txId or 0)
+        return Begin(0 if read else int(last or lsn), source.us, source.txId or 0)
 
     def _table(self, key: bytes | None, schema: bytes, payload: Payload) -> ForeignTable:
         source, row = payload.source, payload.after or payload.before or {}

@@ -23,6 +23,7 @@ from cdc.wire.json_text import NULL
 from cdc.wire.lane import Lane
 from cdc.wire.names import Topics
 from cdc.wire.plan import Plan
+from cdc.wire.source import Told
 
 ABSENT = msgspec.Raw(b"")
 NOT_FOR_STRUCTS = re.compile(r'["\\\x00-\x1f]')
@@ -36,20 +37,12 @@ Begun = Callable[[Lsn, int, int], Begin]
 """Commit LSN, commit time in microseconds and xid → the transaction."""
 
 
-class Source(msgspec.Struct, gc=False):
+class Source(Told, gc=False):
     """Of the source block what says where a record comes from."""
 
     schema_id: str | None = None
     commit_lsn: Lsn = 0
     ordinal: int = 0
-    lsn: int | None = None
-    ts_ms: int = 0
-    ts_us: int | None = None
-    txId: int | None = None
-
-    @property
-    def us(self) -> int:
-        return self.ts_ms * 1000 if self.ts_us is None else self.ts_us
 
 
 class Place(NamedTuple):

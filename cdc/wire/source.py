@@ -6,6 +6,8 @@ what they know: `schema_id` names the table's schema on the schemas topic, `comm
 
 from __future__ import annotations
 
+import msgspec
+
 from cdc.lsn import Lsn
 from cdc.schema import Table
 from cdc.wire.connect_schema import INT64, STRING, ConnectField, semantic, struct
@@ -18,6 +20,20 @@ UNSENT_HEADER = "cdc.unsent"
 
 SNAPSHOT_MARKS = "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"
 _MARKS = semantic(STRING, "io.debezium.data.Enum", allowed=SNAPSHOT_MARKS)
+
+
+class Told(msgspec.Struct, gc=False):
+    """What every reader of the block wants to know, of a record by us or by Debezium."""
+
+    lsn: int | None = None
+    ts_ms: int = 0
+    ts_us: int | None = None
+    txId: int | None = None
+
+    @property
+    def us(self) -> int:
+        """The time of the commit, in microseconds."""
+        return self.ts_ms * 1000 if self.ts_us is None else self.ts_us
 
 
 def _int(name: str) -> ConnectField:
