@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -18,11 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from cdc.config import HttpSettings
-from cdc.serve import HttpServer
 from tests.fixtures.kafka_broker import Address
 from tests.fixtures.line import Replica, Running, eventually
+from tests.fixtures.page import served
 from tests.fixtures.postgres import Database
+from tests.fixtures.writer import busy
 
 DOCKER = Path(__file__).parents[2] / "docker"
 DASHBOARD = json.loads((DOCKER / "grafana/dashboards/cdc.json").read_text())
@@ -95,24 +94,11 @@ def looking_at(address: str, folder: Path) -> Iterator[Prometheus]:
             process.wait(30)
 
 
-@contextmanager
-def busy(database: Database) -> Iterator[None]:
-    over = threading.Event()
-
-    def change() -> None:
-        with database.connect() as connection:
-            while not over.wait(0.2):
-                connection.execute("insert into orders select from generate_series(1, 10)")
-                connection.execute("update orders set total = coalesce(total, 0) + 1 where id % 7 = 0")
-                connection.execute("delete from orders where id % 11 = 0")
-
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+CHANGES = (
+    "insert into orders select from generate_series(1, 10)",
+    "update orders set total = coalesce(total, 0) + 1 where id % 7 = 0",
+    "delete from orders where id % 11 = 0",
+)
 
 
 def have_everything_happen(running: Running, database: Database) -> None:
@@ -147,12 +133,10 @@ def test_no_panel_is_empty_and_the_alerts_know_what_has_happened(
         transport={"kind": "kafka", "bootstrap_servers": kafka.plain, "topic_prefix": prefix},
     )
     replica.settings["warehouses.local"]["refused"] = "park_row"
-    settings = HttpSettings(listen="127.0.0.1:0")
     with (
-        replica.running() as running,
-        HttpServer(settings, running.daemon) as http,
-        looking_at(http.address, tmp_path) as prometheus,
-        busy(database),
+        served(replica) as (running, url),
+        looking_at(urllib.parse.urlsplit(url).netloc, tmp_path) as prometheus,
+        busy(database, lambda: CHANGES, lambda: 0.2),
     ):
         have_everything_happen(running, database)
         for panel, asked in queries().items():
@@ -161,6 +145,6 @@ def test_no_panel_is_empty_and_the_alerts_know_what_has_happened(
         (instances,) = [each["query"]["query"] for each in DASHBOARD["templating"]["list"]]
         assert instances == "label_values(cdc_state, instance)"
         labels = prometheus.ask("label/instance/values", **{"match[]": "cdc_state"})
-        assert labels == [http.address]
+        assert labels == [urllib.parse.urlsplit(url).netloc]
         firing = 'ALERTS{alertname="CdcDeadLetters", alertstate="firing"}'
         eventually(lambda: prometheus.values(firing), "somebody is told of the row, though it is the first")

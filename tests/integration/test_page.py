@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,33 +16,20 @@ from tests.fixtures.kafka_broker import Address
 from tests.fixtures.line import Replica
 from tests.fixtures.page import HOSTILE, is_content, served
 from tests.fixtures.postgres import Database
+from tests.fixtures.writer import busy
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "device_scale_factor": 2}
 DESK = {"viewport": {"width": 1200, "height": 900}}
 
 
-@contextmanager
-def changing(database: Database) -> Iterator[None]:
+def changing(database: Database) -> AbstractContextManager[None]:
     """A busy source."""
-    over = threading.Event()
 
-    def change() -> None:
-        with database.connect() as connection:
-            while not over.wait(random.random() / 5):
-                connection.execute(
-                    "insert into orders select from generate_series(1, %s)", [random.randint(1, 300)]
-                )
-                connection.execute(
-                    "update person set name = name || '.' where id %% 10 = %s", [random.randint(0, 9)]
-                )
+    def changes() -> Iterator[str]:
+        yield f"insert into orders select from generate_series(1, {random.randint(1, 300)})"
+        yield f"update person set name = name || '.' where id % 10 = {random.randint(0, 9)}"
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return busy(database, changes, lambda: random.random() / 5)
 
 
 @pytest.mark.parametrize("settings", [DESK, PHONE], ids=["desk", "phone"])
