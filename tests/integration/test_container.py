@@ -46,9 +46,12 @@ def test_the_image_replicates_without_rights_on_a_read_only_root_and_drains_at_s
     assert said.count("Read-only file system") == 2, said
 
     with image.started(data=data, settings=settings) as daemon:
-        eventually(
-            lambda: image.run("cdc", "health", "--ready", data=data, settings=settings)[0] == 0, "ready"
-        )
+
+        def is_ready() -> bool:
+            assert daemon.poll() is None, daemon.communicate(timeout=60)[0]
+            return image.run("cdc", "health", "--ready", data=data, settings=settings)[0] == 0
+
+        eventually(is_ready, "ready")
         assert image.run("cdc", "health", data=data, settings=settings) == (0, "streaming\n")
         database.execute("update person set name = 'changed' where id <= 10")
         daemon.send_signal(signal.SIGTERM)
