@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CHAOS_SECONDS ?= 60
 PYTEST_ARGS ?=
+# One more than there are processors, as tests wait for servers, up to four.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 3); echo $$((n < 3 ? n + 1 : 4)))
 BENCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -18,7 +20,7 @@ demo: install  ## PostgreSQL into DuckDB before your eyes, in under a minute
 	$(BIN)/cdc demo
 
 test: install packages  ## all tests (PYTEST_ARGS='-k slot -x')
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 check: install  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.container",
@@ -14,3 +16,8 @@ pytest_plugins = [
     "tests.fixtures.snowflake",
     "tests.fixtures.page",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that at the end of a run no worker is alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
