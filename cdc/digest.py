@@ -1,10 +1,11 @@
 """How two databases say the same of the same rows: hashes that each computes in its own SQL, over texts that both can make.
 
-A value's text has one of three *forms*, which the target chooses per column, as it cannot print what it does not keep:
+A value's text has one of these *forms*, which the target chooses per column, as it cannot print what it does not keep:
 
 - `TEXT`: as the replication stream prints it (see the session settings in `source/connect.py`);
 - `FLOAT`: real and double in C's `%.16e` form, 17 significant digits of the double nearest to the value, or PostgreSQL's
   words `NaN`, `Infinity`, `-Infinity`; so that neither side's habit of printing floats matters;
+- `ONE_ZERO`: the same, and `0` for `-0`, for a target that cannot keep that apart (nor does PostgreSQL's `=`);
 - `NUMBER`: numeric without the zeros at the end of its decimals, for a target that does not keep how many there were.
 
 For a column of arrays the form is that of its elements; other than `TEXT`, it is `{a,b,NULL}` of the elements in a row.
@@ -30,7 +31,7 @@ from collections.abc import Sequence
 
 from cdc.schema import Column, Table
 
-TEXT, FLOAT, NUMBER = "text", "float", "number"
+TEXT, FLOAT, ONE_ZERO, NUMBER = "text", "float", "one zero", "number"
 Forms = tuple[str, ...]
 """A form for each column of a table."""
 

@@ -7,11 +7,22 @@ for bool, char(n), inet, "char", xml and whatever a user has made a cast for.
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
+from typing import LiteralString
 
 from psycopg import sql
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from cdc.digest import BUCKET_SHIFT, FLOAT, KEY_LENGTH, NUMBER, NUMBER_DIGITS, Forms, is_plain, key_of
+from cdc.digest import (
+    BUCKET_SHIFT,
+    FLOAT,
+    KEY_LENGTH,
+    NUMBER,
+    NUMBER_DIGITS,
+    ONE_ZERO,
+    Forms,
+    is_plain,
+    key_of,
+)
 from cdc.interfaces import Digest, Hashed
 from cdc.schema import Column, Table
 from cdc.source.connect import Connection
@@ -20,11 +31,15 @@ TEXT_OID, VARCHAR_OID = 25, 1043
 ARGUMENTS = 96  # of one call: PostgreSQL takes 100
 EXACT_ENCODINGS = ("UTF8", "SQL_ASCII")
 
-FLOAT_TEXT = SQL(
+FLOAT_TEXT: LiteralString = (
     "case when {x} = 'NaN' then 'NaN' when {x} = 'Infinity' then 'Infinity' when {x} = '-Infinity' then '-Infinity'"
     " else ltrim(to_char({x}::float8, '9.9999999999999999EEEE')) end"
 )
-NUMBER_TEXT = SQL("trim_scale({x})")
+FORMS = {
+    FLOAT: SQL(FLOAT_TEXT),
+    ONE_ZERO: SQL(FLOAT_TEXT.replace("{x}", "({x} + 0)")),
+    NUMBER: SQL("trim_scale({x})"),
+}
 ELEMENTS = SQL(
     "case when {x} is not null then '{{' || array_to_string(array("
     "select {e} from unnest({x}) with ordinality as u (e, o) order by u.o), ',', 'NULL') || '}}' end"
@@ -103,7 +118,7 @@ class SourceDigests:
 
 
 def _in_form(value: Composable, column: Column, form: str) -> Composable:
-    render = {FLOAT: FLOAT_TEXT, NUMBER: NUMBER_TEXT}.get(form)
+    render = FORMS.get(form)
     if render is None:
         return value
     if column.type.kind == "array":

@@ -19,7 +19,7 @@ from sqlalchemy import types as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-from cdc.digest import FLOAT, NUMBER, TEXT
+from cdc.digest import FLOAT, NUMBER, ONE_ZERO, TEXT
 from cdc.errors import ConfigError
 from cdc.schema import Column, LogicalType, Table
 from connectors.sql import values
@@ -177,7 +177,7 @@ def way(kind: LogicalType, kept: Stored, family: Family) -> ColumnType | None:
     if name in ("float4", "float8") and kept.family == "double":
         load = values.load_float_loosely if family.is_sqlite else values.load_float
         text = values.text_float4 if name == "float4" else values.text_float
-        return ColumnType(kept, load, text, FLOAT, exact=False)
+        return ColumnType(kept, load, text, FLOAT if family.is_sqlite else ONE_ZERO, exact=False)
     simple = SIMPLE.get((name, kept.family))
     return ColumnType(kept, *simple) if simple else None
 

@@ -74,13 +74,8 @@ class SQLTrial(Trial):
         with closing(self.target.view()) as view, closing(view.texts(self.table)) as texts:  # type: ignore[attr-defined]
             found = dict(map(tuple, texts))
         assert found.pop(b"-1") is None
-        forms = {b"%d" % n: self.kept_form(form) for n, (_, form) in enumerate(printed)}
+        forms = {b"%d" % n: form for n, (_, form) in enumerate(printed)}
         assert found == {number: form for number, form in forms.items() if number not in wanted}
-
-    def kept_form(self, form: bytes) -> bytes:
-        """MariaDB has one zero."""
-        is_zero = self.table.columns[1].type.kind in FLOATS and not form.strip(b"-0.e+")
-        return form.lstrip(b"-") if is_zero and self.target.family.is_mysql else form
 
     def is_refused(self, text: bytes) -> bool:
         kind = self.table.columns[1].type

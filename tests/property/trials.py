@@ -19,7 +19,10 @@ from tests.fixtures.postgres import PostgresServer, Start
 EXAMPLES = int(os.environ.get("CDC_EXAMPLES", "8"))
 DIGITS = "ltrim(to_char(({v})::float8, '9.9999999999999999EEEE'))"
 FLOAT = f"case when {{v}}::text in ('NaN', 'Infinity', '-Infinity') then {{v}}::text else {DIGITS} end"
-IN_FORM = {"text": "{v}", "float": FLOAT, "number": "trim_scale({v})"}
+IN_FORM = {
+    **{"text": "{v}", "float": FLOAT, "number": "trim_scale({v})"},
+    "one zero": FLOAT.replace("{v}", "({v} + 0)"),
+}
 Judge = psycopg.Connection[tuple[object, ...]]
 quickly = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
