@@ -56,6 +56,15 @@ class Layout:
         self.partitions = dict(known)
         self.limits = {topic: limits.get(topic, DEFAULT_LIMIT) - RECORD_OVERHEAD for topic in known}
 
+    def look(self, topic: str) -> bool:
+        """Is this one there? Then it need not be made, by somebody who may not."""
+        found = self._admin.topics(topic)
+        if topic not in found:
+            return False
+        self.partitions[topic] = found[topic]
+        self.limits[topic] = self._admin.limits([topic]).get(topic, DEFAULT_LIMIT) - RECORD_OVERHEAD
+        return True
+
     def smallest(self) -> int:
         """The smallest batch that one of the topics allows; what is not there yet takes the brokers' default."""
         return min([*self.limits.values(), DEFAULT_LIMIT - RECORD_OVERHEAD])

@@ -37,6 +37,7 @@ class LetterTopic:
         self._closed = False
         with Admin(settings) as admin:
             layout = Layout(settings, admin, letters=(topic,))
+            layout.look(topic)
             self.limit = layout.ensure(topic)
 
     def put(self, records: Iterable[Letter]) -> None:

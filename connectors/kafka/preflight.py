@@ -100,9 +100,10 @@ def _progress(admin: Admin, topic: str) -> Check:
 
 def _letters(settings: Settings, admin: Admin, topic: str) -> Check:
     """Where two tables have rows of one key, compaction would keep the letter of one alone."""
-    configs = Layout(settings, admin, letters=(topic,)).configs(topic)
+    layout = Layout(settings, admin, letters=(topic,))
     try:
-        if not admin.may_create(topic, 1, configs):
+        if not layout.look(topic):
+            admin.may_create(topic, 1, layout.configs(topic))
             return Check("dead letters", "ok", f"{topic} can be made")
         policy = admin.configs([topic]).get(topic, {}).get("cleanup.policy", "")
     except TransportError as error:

@@ -133,6 +133,7 @@ def test_to_make_or_write_the_topic_of_dead_letters(ends: Ends, forbid: Forbid, 
     forbid.create()
     with told(r"other.cdc-dead-letters: the topic cannot be made: this user may not .* \(grant .*Create"):
         LetterTopic(ends.settings, f"{prefix}.other.cdc-dead-letters")
+    LetterTopic(ends.settings, f"{prefix}.cdc-dead-letters").close()  # which somebody has made
 
 
 def test_to_read_a_topic(filled: Ends, forbid: Forbid) -> None:
