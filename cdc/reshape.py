@@ -20,7 +20,8 @@ class Made(msgspec.Struct, kw_only=True):
     """How a table was made: the value of the control record `shape:<schema>.<table>`.
 
     `files` names the files of its rows, which a rewrite replaces; `columns` gives their attribute numbers, `versions` changes
-    with any of the catalog's rows about them. `keyed`: rows are merged by a key. `types` names their types.
+    with any of the catalog's rows about them. `keyed`: rows are merged by a key. `types` names their types. `doubt`: why the
+    rows that the target has got since are to be copied anew.
     """
 
     oid: int
@@ -29,6 +30,7 @@ class Made(msgspec.Struct, kw_only=True):
     columns: dict[str, int]
     keyed: bool
     types: dict[str, str] = {}
+    doubt: str = ""
 
     def fits(self, before: Made) -> bool:
         """Can rows of the table as it is now replace those of `before`? Else the target's columns have to change first."""
@@ -61,7 +63,7 @@ def reason_to_copy(known: Made | None, now: Made) -> str:
     for name, number in now.columns.items():
         if known.columns.get(name, number) != number:
             return f"column {name} is not the one that had its name before"
-    return ""
+    return known.doubt
 
 
 def is_as_known(known: Made, table: Table) -> bool:

@@ -81,27 +81,33 @@ class ShapeWatch:
         self._known = {name: decode_made(controls, str(name)) for name in capture.oids}
         self._looked = clock()
         self._asked = True
-        self._strange: dict[TableName, str] = {}
+        self._doubts = False
+        self._publisher: Publisher | None = None
         self._waiting: dict[TableName, tuple[str, Made, Lsn]] = {}
         self._unlike: set[TableName] = set()
 
     def described(self, table: Table) -> None:
-        """The stream has told of a shape."""
+        """The stream has told of a shape. A doubt is published with the rows that it is about: it outlives this process."""
         name = TableName(table.schema, table.name)
         known = self._known.get(name)
         if known is None or is_as_known(known, table):
             return
         self._asked = True
-        if strange := strange_columns(known, table):
-            self._strange[name] = f"columns {', '.join(strange)} had their names only for a while"
+        strange = strange_columns(known, table)
+        if strange and self._publisher is not None:
+            doubt = f"columns {', '.join(strange)} had their names only for a while"
+            self._doubts = True
+            known = self._known[name] = msgspec.structs.replace(known, doubt=doubt)
+            self._publisher.publish(encode_made(str(name), known))
 
     def look(self, publisher: Publisher) -> None:
         """Compare what is known of all tables with what the catalog says."""
-        self._asked = False
+        self._publisher = publisher
+        self._asked = self._doubts = False
         found = {}
         for name, now in self._capture.made().items():
             known = self._known.get(name)
-            reason = reason_to_copy(known, now) or self._strange.pop(name, "")
+            reason = reason_to_copy(known, now)
             if reason:
                 found[name] = (reason, now)
                 if known is None or not now.fits(known):
@@ -116,8 +122,8 @@ class ShapeWatch:
 
     @property
     def settled(self) -> bool:
-        """Is there nothing that waits to be copied?"""
-        return not self._waiting
+        """Is there nothing that waits to be copied, or to be looked at for that?"""
+        return not self._waiting and not self._doubts
 
     def due(self, reader: Reader) -> bool:
         return self._is_time() or any(reader.received >= lsn for _, _, lsn in self._waiting.values())

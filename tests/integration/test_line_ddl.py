@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import duckdb
 import pytest
 
 from tests.fixtures.line import Replica, Running, before_each_chunk, eventually
@@ -183,20 +182,6 @@ def test_and_while_the_stream_goes_on(replica: Replica, unseen: str) -> None:
         eventually(lambda: running.errors or shape_notes(running))
         eventually(lambda: running.errors or running.daemon.verify().equal)
     replica.assert_equal()
-
-
-def test_rows_under_each_name_that_a_column_had_for_a_while(replica: Replica) -> None:
-    """The catalog knows the last one only, but which column each was: nothing is copied, and no column is left over."""
-    db = prepared(replica).database
-    replica.catch_up()
-    db.execute(
-        "begin; insert into t values (3, 'v'); alter table t rename v to w; insert into t values (4, 'w');"
-        "alter table t rename w to x; insert into t values (5, 'x'); commit"
-    )
-    with before_each_chunk(lambda: pytest.fail("nothing is to be copied")):
-        replica.assert_equal()
-    with duckdb.connect(str(replica.target), read_only=True) as connection:
-        assert [name for name, *_ in connection.execute("describe public.t").fetchall()] == ["id", "x"]
 
 
 @pytest.mark.parametrize("harmless", ["vacuum full t", "truncate t", "alter table t alter v set not null"])
