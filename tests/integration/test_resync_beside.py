@@ -138,6 +138,7 @@ def test_killed_on_both_sides_it_goes_on_where_it_was(
                 reader.kill()
                 first.kill()
                 asking.kill()
+        del replica.settings["snapshot"]["max_rows_per_second"]
         replica.database.execute("insert into still values (9, 9)")
         with cli.started("read", **reading), cli.started("apply", **one):
             eventually(lambda: are_live(ask_status(load(replica.toml, reading))), "it is copied")
@@ -221,12 +222,14 @@ def test_what_a_copy_that_is_given_up_has_gathered_goes_away(
         replica.settings["transport"] = transport
     spoilt(replica, target)
     replica.database.execute("create table other (id int primary key)")
-    replica.settings["snapshot"] |= {"max_rows_per_second": 500, "max_stream_pause": 0.01}
+    replica.settings["snapshot"]["max_stream_pause"] = 0.01
 
     def half() -> None:
+        replica.settings["snapshot"]["max_rows_per_second"] = 500
         with replica.running() as running:
             running.daemon.snapshot(CopyRequest(["public.still"], restart=True))
             eventually(lambda: target.query(SHADOWS) == [(1,)], "rows are gathered")
+        del replica.settings["snapshot"]["max_rows_per_second"]
 
     half()
     replica.settings["source"]["tables"] = ["public.other"]
@@ -239,5 +242,4 @@ def test_what_a_copy_that_is_given_up_has_gathered_goes_away(
     half()
     Cli(tmp_path)("drop", "--yes", CDC_CONFIG=str(replica.toml))
     assert target.query(SHADOWS) == [(0,)]
-    del replica.settings["snapshot"]["max_rows_per_second"]
     replica.assert_equal()
