@@ -71,7 +71,7 @@ class SnapshotSettings(Settings, kw_only=True, frozen=True):
     chunk_rows: Count = 122_880  # a row group of DuckDB's, which writes whole ones once instead of twice
     """Rows of a chunk at most."""
     max_rows_per_second: Annotated[int, Meta(ge=0)] = 0
-    """For gentle loads, kept over each quarter of a second; 0: as fast as it goes. A table without key is read in one go."""
+    """For gentle loads, read in parts of a quarter of a second; 0: as fast as it goes. A table without key is read in one go."""
     dsn: str = ""
     """A standby to read from; empty: [source] dsn."""
     where: dict[str, str] = {}

@@ -108,7 +108,8 @@ class MemoryPublisher:
     def _publish_chunk(self, chunk: Chunk) -> None:
         """A chunk is a batch, if it is not too large: applied in bulk, not folded with changes. Small ones share one."""
         size = len(chunk.csv)
-        if (self._events or self._controls) and not (self._copies and self._size + size <= COPIES):
+        together = self._copies and self._size + size <= self._max_bytes // 2
+        if (self._events or self._controls) and not together:
             self._hand_over(complete=True)
         self._copies = True
         self._events.append(chunk)

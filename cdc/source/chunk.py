@@ -89,7 +89,7 @@ class Chunk:
         self.estimate: int | None = None
         self.shown: Snapshot | None = None
         self.until: Lsn = 0
-        self.seconds = 0.0
+        self.seconds = self._waited = 0.0  # of reading, and of waiting for who takes the pieces
         self.error: CdcError | None = None
         self.pieces: deque[Piece] = deque()
         self._place = place
@@ -159,7 +159,7 @@ class Chunk:
             ) as pieces:
                 for piece in pieces:
                     self._hand_over(piece)
-        self.seconds = time.monotonic() - begun
+        self.seconds = time.monotonic() - begun - self._waited
 
     def _has_replayed(self, connection: Connection) -> bool:
         if not self._standing.replayed:
@@ -186,8 +186,10 @@ class Chunk:
 
     def _hand_over(self, piece: Piece) -> None:
         with self._changed:
+            since = time.monotonic()
             while len(self.pieces) >= WAITING and not self._given_up:
                 self._changed.wait()
+            self._waited += time.monotonic() - since
             if self._given_up:
                 raise Stopped("the copy was interrupted")
             self.pieces.append(piece)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from cdc.config import SnapshotSettings
 
-BURST = 0.25  # seconds: the limit is kept over each, but for what a chunk has more
+BURST = 0.25  # seconds whose rows are read at a time, but for what a chunk has more
+LATE = 0.5  # seconds that are made up for: so long a quiet stream may keep its jobs waiting
 
 
 def chunk_rows(settings: SnapshotSettings) -> int:
@@ -49,7 +50,8 @@ class Pace:
 
     def end(self) -> None:
         """A round ends: a busy stream has as long as it took, so that lag stays bounded."""
-        now = self._clock()
-        self._rest_until = 2 * now - self.started
         if self._limit:
-            self._rest_until = max(now, self.started + self.rows / self._limit)
+            due = max(self._rest_until, self.started - LATE) if self._rest_until else self.started
+            self._rest_until = due + self.rows / self._limit
+        else:
+            self._rest_until = 2 * self._clock() - self.started

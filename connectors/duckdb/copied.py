@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 
 import pyarrow as pa
 from pyarrow import csv
 
 from connectors.duckdb.sql import Plan
+from connectors.duckdb.types import KINDS, ColumnType, decimal
 
 MAX_BLOCK = 1 << 30  # of CSV; no row of PostgreSQL's is longer
 VALUES: Mapping[str, pa.DataType] = {
-    "BOOLEAN": pa.bool_(),
-    "SMALLINT": pa.int16(),
-    "INTEGER": pa.int32(),
-    "BIGINT": pa.int64(),
-    "UINTEGER": pa.uint32(),
-    "UBIGINT": pa.uint64(),
-    "FLOAT": pa.float32(),
-    "DOUBLE": pa.float64(),
-    "DATE": pa.date32(),
-    "TIMESTAMP": pa.timestamp("us"),
-    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
+    "bool": pa.bool_(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "oid": pa.uint32(),
+    "xid8": pa.uint64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
 }
+"""By kind; see `types.KINDS`."""
+BY_CAST = {(KINDS[kind].sql, KINDS[kind].load): value for kind, value in VALUES.items()}
 DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 FAILED = re.compile(r"In CSV column #(\d+)")
 
@@ -43,22 +47,41 @@ def read(plan: Plan, data: bytes, texts: Collection[int]) -> pa.Table:
         types = {
             index: kept
             for index, column in enumerate(plan.columns)
-            if index not in unread and index not in texts and (kept := _value(column.sql)) is not None
+            if index not in unread and index not in texts and (kept := _value(column)) is not None
         }
         try:
-            return _read(data, len(plan.columns), types)
+            found = _read(data, len(plan.columns), types)
         except pa.ArrowInvalid as error:
             failed = FAILED.search(str(error))
             column = int(failed[1]) if failed else -1
             if not types or (failed and column not in types):
                 raise
             unread |= {column} if failed else types.keys()
+            continue
+        wrong = {index for index, kept in types.items() if _overflows(kept, found[index])}
+        if not wrong:
+            return found
+        unread |= wrong
 
 
-def _value(sql: str) -> pa.DataType | None:
-    if digits := DECIMAL.fullmatch(sql):
-        return pa.decimal128(int(digits[1]), int(digits[2]))
-    return VALUES.get(sql)
+@cache
+def _value(column: ColumnType) -> pa.DataType | None:
+    """What Arrow reads as DuckDB's cast does; None if that cast is not the type's own (see `catalog`)."""
+    if digits := DECIMAL.fullmatch(column.sql):
+        own = decimal(int(digits[1]), int(digits[2]))
+        return pa.decimal128(int(digits[1]), int(digits[2])) if column.load == own.load else None
+    return BY_CAST.get((column.sql, column.load))
+
+
+def _overflows(kept: pa.DataType, column: pa.ChunkedArray) -> bool:
+    """Has a decimal more digits than its type? Arrow counts them before it appends zeros, so it lets them in."""
+    if not pa.types.is_decimal(kept):
+        return False
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return True
+    return False
 
 
 def _read(data: bytes, width: int, types: Mapping[int, pa.DataType]) -> pa.Table:

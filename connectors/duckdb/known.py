@@ -24,13 +24,12 @@ class Known:
 
     def look(self, plan: Plan) -> None:
         """Ask the target once."""
-        asked = self._alone and plan.highest
-        found = self._statements.run(plan.highest if asked else plan.is_empty)[0]
+        [(empty, *highest)] = self._statements.run(plan.highest if self._alone else plan.is_empty)
         self.forget(plan.target)
-        if found[0] is None if asked else found[0]:
+        if empty:
             self._empty.add(plan.target)
-        elif asked:
-            self._highest[plan.target] = list(found)
+        elif highest and None not in highest:  # a key of a column that older rows do not have yet
+            self._highest[plan.target] = highest
 
     def forget(self, target: str | None = None) -> None:
         """Of one target, or of all."""

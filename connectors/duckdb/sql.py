@@ -84,9 +84,9 @@ class Plan:
 
     @cached_property
     def highest(self) -> str:
-        """Asks for the highest number in each of those columns, NULL in an empty table; empty if there are no such columns."""
-        highest = comma(f"max({self.names[i]})" for i in self.numbered)
-        return f"SELECT {highest} FROM {self.target}" if highest else ""
+        """Asks whether the target is empty, and for the highest number in each of those columns."""
+        highest = "".join(f", max({self.names[i]})" for i in self.numbered)
+        return f"SELECT count(*) = 0{highest} FROM {self.target}"
 
     @cached_property
     def is_empty(self) -> str:

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from cdc.errors import ConfigError
-from tests.fixtures.line import Replica
+from tests.fixtures.line import Replica, eventually
 
 SETUP = """
     create table orders (id int primary key, state text, body text);
@@ -93,6 +93,22 @@ def test_a_truncated_table(kept: Replica) -> None:
         kept, "append", "select _cdc_op, id from public.r_orders where _cdc_op <> 'r' order by _cdc_position"
     )
     assert log == [("t", None), ("c", 1)]
+
+
+def test_a_key_that_moves_to_a_new_column_leaves_one_live_row_of_each(kept: Replica) -> None:
+    with kept.running() as running:
+        running.wait_live()
+    kept.database.execute(
+        "alter table orders drop constraint orders_pkey, add column n bigserial primary key"
+    )
+    with kept.running() as running:
+        same = lambda: [each.warehouse for each in running.daemon.verify().tables if each.equal]  # noqa: E731
+        eventually(
+            lambda: same().count("soft_delete") == 2 and "history" in same(), "the table is copied anew"
+        )
+    rows = "select count(*), count(n) from public.r_orders where {} is null"
+    assert query(kept, "soft_delete", rows.format("_cdc_deleted_at")) == [(20, 20)]
+    assert query(kept, "history", rows.format("_cdc_valid_to")) == [(20, 20)]
 
 
 def test_a_difference_is_found_under_the_targets_name(kept: Replica) -> None:

@@ -202,8 +202,8 @@ def test_a_chunk_is_a_batch_of_its_own(transport: Transport) -> None:
 
 def test_the_parts_of_a_chunk_are_one_batch_as_far_as_it_is_not_too_large(transport: Transport) -> None:
     publisher = transport.make()
-    publisher._max_bytes = 1 << 30
-    large = replaced(chunk(), csv=b"1\n" * (6 << 20), part=True)  # 12 MB
+    publisher._max_bytes = 64 << 20
+    large = replaced(chunk(), csv=b"1\n" * (6 << 20), part=True)  # 12 MB of 64
     publish(publisher, large, large, large, replaced(chunk(), first=True), chunk())
     batches = received(transport.subscribers[0])
     assert [len(batch.events) for batch in batches if batch.checkpoint] == [2, 2, 1]
