@@ -6,6 +6,7 @@ above all that the target has, whatever was replayed or copied before, and need 
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.duckdb.prepared import Statements
@@ -54,8 +55,8 @@ class Known:
         before = self._highest.pop(plan.target, None)
         if not self._alone or not plan.numbered or not (was_empty or before):
             return
-        found = [rows.numbers(index) for index in plan.numbered]
-        highest = [numbers.highest for numbers in found if numbers is not None]
+        found = [rows.range_of(index) for index in plan.numbered]
+        highest = [each.highest for each in found if each is not None]
         if len(highest) == len(found):
             self._highest[plan.target] = [*map(max, highest, before)] if before else highest
 
@@ -64,8 +65,8 @@ class Known:
         if plan.target in self._empty:
             return True
         for index, most in zip(plan.numbered, self._highest.get(plan.target, ()), strict=False):
-            numbers = keys.numbers(index)
-            if numbers is not None and numbers.lowest > most:
+            found = keys.range_of(index)
+            if found is not None and found.lowest > most:
                 return True
         return False
 
@@ -75,9 +76,9 @@ class Known:
             return None
         above = None
         for index, most in zip(plan.numbered, self._highest.get(plan.target, ()), strict=False):
-            numbers = keys.numbers(index)
-            if numbers is not None and numbers.highest > most:
-                higher = pc.greater(numbers.array, most)
+            found = keys.range_of(index)
+            if found is not None and found.highest > most:
+                higher = pc.greater(keys.column(index).cast(pa.int64()), most)
                 above = higher if above is None else pc.or_(above, higher)
         if above is None:
             return keys

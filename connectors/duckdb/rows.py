@@ -22,23 +22,30 @@ LIST = pa.list_(pa.string())
 FEW = 1000  # rows
 
 
-class Numbers(NamedTuple):
-    """A column as numbers, and the ends of their range."""
+class Range(NamedTuple):
+    """Of a column's numbers."""
 
-    array: Any
     lowest: int
     highest: int
 
 
-def _numbers(texts: Any) -> Numbers | None:
+def _range(texts: Any) -> Range | None:
     try:
-        array = texts.cast(pa.int64())
+        numbers = texts.cast(pa.int64())
     except pa.ArrowInvalid:
         return None
-    if array.null_count or not len(array):
+    if numbers.null_count or not len(numbers):
         return None
-    ends = pc.min_max(array).as_py()
-    return Numbers(array, ends["min"], ends["max"])
+    ends = pc.min_max(numbers).as_py()
+    return Range(ends["min"], ends["max"])
+
+
+def _range_of_few(cells: Sequence[Cell]) -> Range | None:
+    try:
+        numbers = [int(cell) for cell in cells]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return Range(min(numbers), max(numbers))
 
 
 class Columns:
@@ -53,7 +60,7 @@ class Columns:
         self.names: list[str] = []
         self.nulled: dict[int, int] = {}
         self.usual = False
-        self._numbers: dict[int, Numbers | None] = {}
+        self.ranges: dict[int, Range | None] = {}
 
     def table(self) -> Any:
         return pa.table(self.arrays, self.names)
@@ -67,11 +74,11 @@ class Columns:
         values = f"v{index}"
         return self.arrays[self.names.index(values if values in self.names else f"c{index}")]
 
-    def numbers(self, index: int) -> Numbers | None:
+    def range_of(self, index: int) -> Range | None:
         """Of a column that was added before; None if it has other texts, or NULLs, or nothing."""
-        if index not in self._numbers:
-            self._numbers[index] = _numbers(self.column(index))
-        return self._numbers[index]
+        if index not in self.ranges:
+            self.ranges[index] = _range(self.column(index))
+        return self.ranges[index]
 
     def number(self) -> None:
         """Add `n`, which counts the rows from 0."""
@@ -146,6 +153,7 @@ def whole_rows(plan: Plan, rows: Sequence[Row]) -> Columns:
         if (texts := _texts(plan, few)) is not None:
             for index in range(len(few)):
                 columns.add(f"c{index}", texts[index * len(rows) : (index + 1) * len(rows)])
+            columns.ranges = {index: _range_of_few(few[index]) for index in plan.numbered}
             return columns
     for index, cells in enumerate(_transposed(rows)):
         columns.add_cells(index, cells)
