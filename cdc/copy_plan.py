@@ -71,12 +71,6 @@ class CopyPlan:
             elif not wanted.begun and not wanted.shadow:
                 self.left_out.append(table)
 
-    @property
-    def may_be_others(self) -> bool:
-        """Is a table to be copied whose name may have been another's, of which rows are still to come? Nothing tells them apart
-        behind its first chunk: that has to wait for them."""
-        return any(not progress.oid for progress in self.todo.values())
-
     def _check(self, tables: Collection[TableName]) -> None:
         """A condition that concerns no table would be one that nobody notices."""
         for setting in ("where", "statements"):

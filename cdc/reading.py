@@ -196,8 +196,6 @@ class Reading:
         plan = CopyPlan(self._config.snapshot, self._request, lost=self._lost, first=self._first)
         plan.make(self._capture.oids, controls, reader, self._book)
         assert self._slot is not None
-        if plan.may_be_others and not self._slot.created:
-            not_before = max(not_before, self._capture.current_lsn() - 1)
         return SnapshotJob(
             self._capture,
             plan.todo,
@@ -206,6 +204,7 @@ class Reading:
             known=plan.known,
             left_out=plan.left_out,
             not_before=not_before,
+            new_after=0 if self._slot.created else self._capture.current_lsn() - 1,
             stopping=self._stop.is_set,
         )
 
@@ -214,9 +213,8 @@ class Reading:
         copy = self._config.snapshot.mode != "no_data"
         self._book.captured(str(table), copied=not copy, rows=0)
         if copy and self._snapshot is not None:
-            if self._snapshot.progress(table).oid:  # rows of the one that had its name may be on their way
-                self._snapshot.begin_after(self._capture.current_lsn() - 1)
-            self._snapshot.add(table, Progress())
+            had_its_name = self._snapshot.progress(table).oid  # rows of that one may be on their way
+            self._snapshot.add(table, Progress(), self._capture.current_lsn() - 1 if had_its_name else 0)
 
 
 @contextmanager

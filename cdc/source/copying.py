@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cdc.config import SnapshotSettings
 from cdc.events import Chunk as ChunkEvent
-from cdc.lsn import Position
+from cdc.lsn import Lsn, Position
 from cdc.progress import Progress, encode_progress
 from cdc.source.chunk import Chunk, Place, Standing, Wanted
 from cdc.source.copy_out import Piece
@@ -26,7 +26,9 @@ GROWTH = 4  # how much larger than the last one a chunk may be
 class Copying:
     """Used by the reader's thread."""
 
-    def __init__(self, name: TableName, progress: Progress, settings: SnapshotSettings) -> None:
+    def __init__(
+        self, name: TableName, progress: Progress, settings: SnapshotSettings, after: Lsn = 0
+    ) -> None:
         self.name = name
         self.progress = progress
         self.told = False
@@ -34,10 +36,15 @@ class Copying:
         self.fresh = False
         """All that the target has of the table was put there by this copy, which reads no key twice."""
         self._settings = settings
+        self._after = after
         self._most = chunk_rows(settings)
         self._rows = min(FIRST_ROWS, self._most)
         self._last: Chunk | None = None
         """The chunk that was begun last."""
+
+    def may_begin(self, received: Lsn) -> bool:
+        """Is the stream, which has come this far, behind what the copy has to wait for?"""
+        return not self._after or received > self._after
 
     @property
     def can_begin(self) -> bool:

@@ -47,7 +47,8 @@ class SnapshotJob:
 
     Each goes on behind the last chunk of its durable progress. Nothing is copied before the stream has passed `not_before`,
     which is where the warehouses are: what they have applied already they do not apply again, so it must not be taken back
-    by an older picture.
+    by an older picture. And none of which nothing is known before `new_after`: the name may have been another's, of which rows
+    are still to come, and behind its first chunk nothing would tell them apart.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SnapshotJob:
         known: Mapping[TableName, Progress] = {},
         left_out: Collection[TableName] = (),
         not_before: Lsn = 0,
+        new_after: Lsn = 0,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,20 +79,16 @@ class SnapshotJob:
         self._known = dict(known)
         self._writers = capture.writers()
         for name, progress in tables.items():
-            self.add(name, progress)
+            self.add(name, progress, 0 if progress.oid else new_after)
 
-    def add(self, name: TableName, progress: Progress) -> None:
-        """Copy a table, too, from where its progress says. In the reader's thread."""
+    def add(self, name: TableName, progress: Progress, after: Lsn = 0) -> None:
+        """Copy a table, too, from where its progress says, once the stream has passed `after`. In the reader's thread."""
         self._known[name] = progress
-        self._todo[name] = Copying(name, progress, self._settings)
+        self._todo[name] = Copying(name, progress, self._settings, max(after, self._not_before))
         if not progress.begun:
             self._writers.add(name)
             if not progress.shadow:
                 self._unbegun.add(str(name))
-
-    def begin_after(self, lsn: Lsn) -> None:
-        """Copy nothing more before the stream has passed this."""
-        self._not_before = max(self._not_before, lsn)
 
     def progress(self, name: TableName) -> Progress:
         """How far the copy of a table is, as far as this job knows of it."""
@@ -121,7 +119,7 @@ class SnapshotJob:
         return not self._todo
 
     def due(self, reader: Reader) -> bool:
-        if not self._todo or (self._not_before and reader.received <= self._not_before):
+        if not any(copying.may_begin(reader.received) for copying in self._todo.values()):
             return False
         return self._pace.is_due(idle=reader.idle)
 
@@ -150,7 +148,7 @@ class SnapshotJob:
         begun = 0
         while True:
             while flight.has_room and not self._halted and (not begun or pace.goes_on(len(flight))):
-                copying = self._next()
+                copying = self._next(reader.received)
                 if copying is None:
                     break
                 flight.begin(reader, copying)
@@ -163,10 +161,10 @@ class SnapshotJob:
                 yield first
                 flight.landed()
 
-    def _next(self) -> Copying | None:
+    def _next(self, received: Lsn) -> Copying | None:
         """The first table of which a chunk can be begun."""
         for copying in self._todo.values():
-            if copying.can_begin and self._writers.are_over(copying.name):
+            if copying.can_begin and copying.may_begin(received) and self._writers.are_over(copying.name):
                 return copying
         return None
 
