@@ -38,15 +38,22 @@ class Ahead:
         self._noted: dict[Place, list[Lasting]] = {}
         self._left: dict[Place, list[Lasting]] = {}
         """Of those noted, what the stream has not told of yet."""
+        self._stale: set[Place] = set()
+        """Of which a note is durable that says too much: the process died before it did the last of it."""
 
     def load(self, notes: Mapping[str, bytes], present: Callable[[Table], Collection[str]]) -> None:
         """Begin with what is durable. `present` gives the columns that the target has of a table."""
-        self._noted = {}
+        self._noted, self._stale = {}, set()
         for value in notes.values():
             note = msgspec.json.decode(value, type=Note)
+            place = note.schema, note.name
             *done, last = [RenameColumn(*e) if len(e) > 1 else DropColumn(*e) for e in note.done]
-            if columns := present(Table(note.schema, note.name, ())):
-                self._noted[note.schema, note.name] = [*done, *[last] * _is_done(last, columns)]
+            columns = present(Table(*place, ()))
+            if columns and _is_done(last, columns):
+                done.append(last)
+            else:
+                self._stale.add(place)
+            self._noted[place] = done if columns else []
         self.again()
 
     def again(self) -> None:
@@ -94,11 +101,12 @@ class Ahead:
     def records(self) -> dict[str, bytes]:
         """What the commit writes of notes; an empty one is taken back."""
         left = {place: self._left.get(place, []) for place in self._noted}
-        changed = [place for place, done in self._noted.items() if left[place] != done]
+        changed = [p for p, done in self._noted.items() if left[p] != done or p in self._stale]
         return {name: value for place in changed for name, value in _record(place, left[place]).items()}
 
     def committed(self) -> None:
         self._noted = {place: left for place, left in self._left.items() if left}
+        self._stale.clear()
         self.again()
 
 

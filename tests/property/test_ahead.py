@@ -121,3 +121,14 @@ def shaped(ahead: Ahead, columns: Columns) -> list[int]:
     row = (b"0", *(str(number).encode() for number in columns.values()))
     [written] = ahead.merge(Merge(table(columns), upserts=[row])).upserts
     return [int(cell) for cell in written[1:] if isinstance(cell, bytes)]
+
+
+def test_a_note_of_what_was_never_done_is_taken_back_by_the_next_commit() -> None:
+    target = Target({"a": 0, "b": 1})
+    target.note(Ahead().note(table(target.columns), DropColumn("b")))
+    for columns in (["id", "a", "b"], []):  # it died before the DDL; somebody has dropped the table
+        ahead = Ahead()
+        ahead.load(target.notes, lambda _, columns=columns: columns)  # type: ignore[misc]
+        assert ahead.records() == dict.fromkeys(target.notes, b"")
+        ahead.committed()
+        assert not ahead.records()
