@@ -8,10 +8,24 @@ import pytest
 
 from cdc.applying import apply
 from cdc.errors import ColumnRefused
-from cdc.events import Row
-from cdc.fold import Merge
-from cdc.schema import Column, LogicalType, Table
-from cdc.testing.targets import ID, KEYED, KEYLESS, PAIR, TEXT, Target, checkpoint, expect, put, row
+from cdc.events import UNSENT, Row
+from cdc.fold import Merge, Patch
+from cdc.schema import FULL, Column, LogicalType, Table
+from cdc.testing.targets import (
+    BODY,
+    ID,
+    KEYED,
+    KEYLESS,
+    NOTE,
+    PAIR,
+    TEXT,
+    Target,
+    checkpoint,
+    chunk,
+    expect,
+    put,
+    row,
+)
 
 ALTERED = (
     (TEXT, LogicalType("bytea")),
@@ -100,6 +114,25 @@ class CopiesContract:
         apply(warehouse, Merge(newer, truncate=True, take=newer.shadow), lambda *_: ())
         warehouse.commit(checkpoint(2))
         expect(target, warehouse, newer, row("b", "1", "new", "7"))
+        warehouse.close()
+
+    def test_a_key_that_rows_of_the_target_stand_in_the_way_of(self, target: Target) -> None:
+        """The catalog may tell of a key before the stream comes to what made room for it."""
+        before = Table("public", "made_room", (NOTE, ID, BODY), replica_identity=FULL, identity=(0, 1, 2))
+        after = replace(before, primary_key=(0,), identity=(0, 1, 2))
+        warehouse = target.open()
+        twice = [row("a", "1", "x"), row("a", "1", "x"), row("b", "2", "y"), row("b", "3", "z")]
+        put(warehouse, Merge(before, inserts=[*twice, row("c", "4", "z")]))
+        put(warehouse, Merge(after, deletes=[row("a")], upserts=[row("c", "5", "z"), row("d", "6", "z")]))
+        put(warehouse, Merge(after, patches=[Patch((b"e", UNSENT, b"moved"), row("d"))], deletes=[row("d")]))
+        put(warehouse, chunk(after, "c,7,copied\nf,8,copied\n", 2))
+        expect(
+            target, warehouse, after,
+            row("b", "2", "y"), row("b", "3", "z"), row("c", "7", "copied"), row("e", "6", "moved"), row("f", "8", "copied"),
+        )  # fmt: skip
+        put(warehouse, chunk(after, "b,9,anew\n", 1, first=True))
+        put(warehouse, Merge(after, upserts=[row("b", "10", "z"), row("c", "11", "z")]))
+        expect(target, warehouse, after, row("b", "10", "z"), row("c", "11", "z"))
         warehouse.close()
 
 

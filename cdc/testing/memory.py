@@ -120,6 +120,9 @@ class MemoryWarehouse:
             dict(stored.rows[patch.origin]) if patch.origin in stored.rows else None
             for patch in merge.patches
         ]
+        whole = [*merge.upserts, *merge.inserts, *self._chunk(merge)]
+        if table.key and stored.next_number:
+            _make_room(table, stored, {*merge.deletes, *(_key(table, row) for row in whole)})
         for key in merge.deletes:
             stored.rows.pop(key, None)
         missing = []
@@ -128,7 +131,7 @@ class MemoryWarehouse:
                 missing.append(_key(table, patch.row))
             else:
                 self._upsert(table, stored, patch.row, origin)
-        for row in [*merge.upserts, *merge.inserts, *self._chunk(merge)]:
+        for row in whole:
             self._upsert(table, stored, row)
         self._remove(table, stored, merge)
         return missing
@@ -197,6 +200,13 @@ class MemoryWarehouse:
 
     def close(self) -> None:
         self.rollback()
+
+
+def _make_room(table: Table, stored: StoredTable, keys: set[Key]) -> None:
+    """Rows go that came before the table had a key, and have one of these."""
+    for number, row in list(stored.rows.items()):
+        if number != (key := _key_of(table, row)) and key in keys:
+            del stored.rows[number]
 
 
 def _key_of(table: Table, row: NamedRow) -> Key:

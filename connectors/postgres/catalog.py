@@ -6,14 +6,17 @@ lock until the commit), and an applier that finds nothing lacking takes no lock 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Sequence
+
+import psycopg
 
 from cdc.errors import ColumnRefused, TargetError
 from cdc.interfaces import Alteration, DropDefault, DropTable, RenameColumn
 from cdc.schema import Column, Table
 from connectors.postgres.naming import Naming
 from connectors.postgres.opening import Connection
+from connectors.postgres.present import Present, Target, read_target
 from connectors.postgres.settings import Settings
 from connectors.postgres.sql import Plan, TargetColumn
 from connectors.postgres.statements import Statements
@@ -21,71 +24,9 @@ from connectors.postgres.types import TEXT, holds
 from connectors.sql import METADATA, check_table, comma, literal, qualified, quote
 from connectors.sql.altering import check_moved, still_to_do
 
+log = logging.getLogger(__name__)
+
 DDL_LOCK = 0x6364630001  # any number of our own
-COLUMNS = """
-    select a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), not a.attnotnull,
-        a.attgenerated <> '', a.atthasdef or a.attidentity <> '',
-        t.typarray <> 0 and t.typcategory <> 'A' and t.typtype <> 'c' and t.typdelim = ',',
-        case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end
-    from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-        left join pg_catalog.pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
-    where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum
-"""
-# Whether nobody can tell an update from a deletion and an insertion, and COPY may write the table.
-FACTS = """
-    select c.oid, c.relkind::text, not (c.relrowsecurity or c.relhasrules
-        or exists (select from pg_catalog.pg_trigger where tgrelid = c.oid and not tgisinternal)
-        or exists (select from pg_catalog.pg_constraint where confrelid = c.oid)
-        or exists (select from pg_catalog.pg_publication)),
-        (select count(*) <= 1 from pg_catalog.pg_index where indrelid = c.oid and (indisunique or indisexclusion))
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = $1 and c.relname = $2 and c.relkind not in ('i', 'I', 't', 'c')
-"""
-UNIQUE = """
-    select coalesce(k.conname, ''), array(select a.attname::text from pg_catalog.pg_attribute a
-        where a.attrelid = i.indrelid and a.attnum = any(i.indkey[:i.indnkeyatts - 1]))
-    from pg_catalog.pg_index i left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype = 'p'
-    where i.indrelid = $1 and i.indisunique and i.indimmediate and i.indisvalid
-        and i.indpred is null and i.indexprs is null
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A column of the target as it is. `base` is its type without length or digits, `default` an expression."""
-
-    sql: str
-    base: str
-    nullable: bool
-    generated: bool
-    filled: bool
-    listed: bool
-    default: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The target's table as it is. `unique` are its sets of columns without two equal rows."""
-
-    kind: str
-    plain: bool
-    one_unique: bool
-    columns: Mapping[str, Present]
-    unique: Sequence[frozenset[str]]
-    primary: tuple[str, frozenset[str]] | None
-
-
-def read_target(statements: Statements, table: Table) -> Target | None:
-    """None: there is no such table."""
-    found = statements.rows(FACTS, [table.schema.encode(), table.name.encode()])
-    if not found:
-        return None
-    [(oid, kind, plain, one_unique)] = found
-    number = [b"%d" % oid]
-    columns = {name: Present(*rest) for name, *rest in statements.rows(COLUMNS, number)}
-    keys = [(name, frozenset(names)) for name, names in statements.rows(UNIQUE, number)]
-    primary = next(((name, names) for name, names in keys if name), None)
-    return Target(kind, plain, one_unique, columns, [names for _, names in keys], primary)
 
 
 def evolve(connection: Connection, statements: Statements, table: Table, settings: Settings) -> Plan:
@@ -98,13 +39,14 @@ def evolve(connection: Connection, statements: Statements, table: Table, setting
     if target is not None:
         _check(target, table)
     original = read_target(statements, table.original) if table.stands_for and target is None else None
-    if any(_statements(table, naming, target, original)):
+    if _lacks_key(table, target) or any(_statements(table, naming, target, original)):
         connection.execute("select pg_advisory_xact_lock($1)", [DDL_LOCK])
         target = read_target(statements, table)
         for name, labels in naming.enums(table):
             naming.create_enum(name, labels)
         for statement in list(_statements(table, naming, target, original)):
             connection.execute(statement.encode())
+        _add_key(connection, table, target)
         target = read_target(statements, table)
     assert target is not None
     return plan(table, target)
@@ -145,7 +87,11 @@ def plan(table: Table, target: Target) -> Plan:
         for name in table.column_names
     )
     extras = tuple(quote(name) for name in target.columns if name not in table.column_names)
-    return Plan(table, columns, extras, replaceable=target.plain and not extras, one_unique=target.one_unique)
+    unique = not table.key or _key_of(table) in target.unique
+    return Plan(
+        table, columns, extras,
+        replaceable=target.plain and not extras, one_unique=target.one_unique and unique, unique=unique,
+    )  # fmt: skip
 
 
 def _check(target: Target, table: Table) -> None:
@@ -193,7 +139,11 @@ def _statements(
             yield f"alter table {name} add column {quote(column.name)} {kept}{_default(column, kept)}"
         elif not naming.is_given(table, column) and not holds(present.sql, kept):
             yield _widen(name, table, column, present, kept)
-    yield from _key(name, table, target, key)
+    # Rows are merged by a unique index over the key. One over other columns of the source's would refuse rows.
+    if target.primary and (
+        _lacks_key(table, target) or (not key and target.primary[1] <= set(table.column_names))
+    ):
+        yield f"alter table {name} drop constraint {quote(target.primary[0])}"
     keyed = {table.columns[index].name for index in table.key}
     kept_key = target.primary[1] if target.primary and target.primary[1] == keyed else frozenset()
     own = {column.name: column.nullable for column in table.columns}
@@ -203,17 +153,30 @@ def _statements(
             yield f"alter table {name} alter column {quote(column_name)} drop not null"
 
 
-def _key(name: str, table: Table, target: Target, key: Sequence[str]) -> Iterator[str]:
-    """Rows are merged by a unique index over the key. One over other columns of the source's would refuse rows."""
-    columns = frozenset(table.columns[index].name for index in table.key)
-    if key and columns in target.unique:
+def _lacks_key(table: Table, target: Target | None) -> bool:
+    return target is not None and bool(table.key) and _key_of(table) not in target.unique
+
+
+def _key_of(table: Table) -> frozenset[str]:
+    return frozenset(table.columns[index].name for index in table.key)
+
+
+def _add_key(connection: Connection, table: Table, target: Target | None) -> None:
+    """Where rows stand in its way, they came before the source had the key: they are merged without an index as long as they are
+    there. Whoever notices the key has the table copied anew."""
+    if not _lacks_key(table, target):
         return
-    drop = []
-    if target.primary and (key or target.primary[1] <= set(table.column_names)):
-        drop = [f"drop constraint {quote(target.primary[0])}"]
-    add = [f"add primary key ({comma(key)})"] if key else []
-    if drop or add:
-        yield f"alter table {name} {comma([*drop, *add])}"
+    key = comma(quote(table.columns[index].name) for index in table.key)
+    try:
+        with connection.transaction():  # a savepoint
+            connection.execute(
+                f"alter table {qualified(table.schema, table.name)} add primary key ({key})".encode()
+            )
+    except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation):
+        log.warning(
+            "%s: rows of the target are not yet one for each key: it is written without an index",
+            table.full_name,
+        )
 
 
 def _default(column: Column, kept: str) -> str:

@@ -42,8 +42,7 @@ class Merger:
     def apply(self, plan: Plan, merge: Merge) -> Sequence[Key]:
         """Returns the keys of partial rows of which the target has no other half."""
         if merge.truncate:
-            self._run(plan.truncate[self._truncate])
-            self._crowded.discard(plan.target)
+            self.truncate(plan)
         if merge.retire is not None:
             self._run(
                 plan.retire(merge.retire),
@@ -63,6 +62,7 @@ class Merger:
             if merge.upserts:
                 self._upsert(plan, merge.upserts)
         if staged:
+            self._delete_staged(plan)
             self._run(plan.upsert_staged)
             self._run(plan.drop_stage)
         if merge.inserts:
@@ -73,12 +73,18 @@ class Merger:
             self._chunk(plan, merge.chunk.csv)
         return missing
 
+    def truncate(self, plan: Plan) -> None:
+        self._run(plan.truncate[self._truncate])
+        self._crowded.discard(plan.target)
+
     def _upsert(self, plan: Plan, whole: Sequence[Row]) -> None:
-        if len(whole) < MANY or not plan.replaceable:
+        few = len(whole) < MANY or not plan.replaceable
+        if not few or not plan.unique:
+            keys = [[row[index] for index in plan.table.key] for row in whole]
+            self._run(plan.delete, rows.arrays(keys))
+        if few:
             self._run(plan.upsert, rows.arrays(whole))
             return
-        keys = [[row[index] for index in plan.table.key] for row in whole]
-        self._run(plan.delete, rows.arrays(keys))
         try:
             self._copy(plan.copy, rows.lines(whole))
         except psycopg.errors.UniqueViolation as error:
@@ -92,7 +98,7 @@ class Merger:
 
     def _chunk(self, plan: Plan, csv: bytes) -> None:
         """Mostly, a snapshot's rows are new: COPY finds out. Else they are merged, and so are the table's next chunks."""
-        if plan.table.key and plan.target in self._crowded:
+        if plan.table.key and (plan.target in self._crowded or not plan.unique):
             self._merge_chunk(plan, csv)
             return
         try:
@@ -107,8 +113,13 @@ class Merger:
     def _merge_chunk(self, plan: Plan, csv: bytes) -> None:
         self._run(plan.create_stage)
         self._copy(plan.copy_stage, csv)
+        self._delete_staged(plan)
         self._run(plan.merge_stage)
         self._run(plan.drop_stage)
+
+    def _delete_staged(self, plan: Plan) -> None:
+        if not plan.unique:
+            self._run(plan.delete_staged)
 
     def _take(self, plan: Plan, other: Table) -> None:
         exists = self._run(

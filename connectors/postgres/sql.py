@@ -44,7 +44,8 @@ class Plan:
     """How rows of one shape of a table are written. `columns` are in the order of `table.columns`.
 
     `extras` are columns that only the target has, quoted. `replaceable`: to delete a row and insert its new version is the same
-    as to update it, for everybody who could look. `one_unique`: what must be unique are the keys alone.
+    as to update it, for everybody who could look. `one_unique`: what must be unique are the keys alone. `unique`: an
+    index says that they are.
     """
 
     table: Table
@@ -52,6 +53,7 @@ class Plan:
     extras: tuple[str, ...] = ()
     replaceable: bool = False
     one_unique: bool = False
+    unique: bool = True
 
     @cached_property
     def target(self) -> str:
@@ -99,9 +101,9 @@ class Plan:
         return f"insert into {self.target} ({names}) overriding system value"
 
     def _on_conflict(self, extras: Sequence[str] = ()) -> str:
-        if not self.table.key:
+        if not self.table.key or not self.unique:
             return ""
-        key = [self.columns[index].name for index in self.table.key]
+        key = [column.name for column in self._key]
         rest = [column.name for column in self.columns if column.name not in key]
         sets = comma(f"{name} = excluded.{name}" for name in [*rest, *extras])
         return f" on conflict ({comma(key)}) do " + (f"update set {sets}" if sets else "nothing")
@@ -196,6 +198,16 @@ class Plan:
     @cached_property
     def merge_stage(self) -> str:
         return f"{self._insert(self.columns)} select {self.names} from {STAGE}{self._on_conflict()}"
+
+    @cached_property
+    def delete_staged(self) -> str:
+        """The rows with the keys of those that were put aside."""
+        same = " and ".join(f"t.{column.name} = s.{column.name}" for column in self._key)
+        return f"delete from {self.target} as t using {STAGE} as s where {same}"
+
+    @property
+    def _key(self) -> list[TargetColumn]:
+        return [self.columns[index] for index in self.table.key]
 
     def take(self, other: Table) -> list[str]:
         """Move all rows of another table into this one."""

@@ -19,8 +19,8 @@ from cdc.interfaces import Digest, Hashed
 from cdc.schema import Table
 from cdc.source.digest import SourceDigests
 from connectors.postgres import failures, opening
-from connectors.postgres.catalog import Target, read_target
 from connectors.postgres.opening import Connection
+from connectors.postgres.present import Target, read_target
 from connectors.postgres.settings import Settings
 from connectors.postgres.statements import Statements
 

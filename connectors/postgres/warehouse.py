@@ -95,6 +95,11 @@ class PostgresWarehouse:
         with self._transaction(APPLY, merge.table.full_name, plan, merge):
             if merge.take is not None:
                 catalog.check_taken(self._merger.statements, merge.table, merge.take)
+            if merge.truncate and not plan.unique:
+                self._merger.truncate(plan)
+                del self._plans[merge.table.full_name]
+                self.evolve(merge.table)
+                plan = self._plans[merge.table.full_name]
             return self._merger.apply(plan, merge)
 
     def commit(self, checkpoint: Checkpoint) -> None:
