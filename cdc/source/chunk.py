@@ -34,6 +34,11 @@ from cdc.source.visibility import Snapshot
 PIECE_BYTES = 8 << 20  # a chunk is published in pieces of this size, so wide rows do not fill memory
 WAITING = 1  # pieces that may wait for the reader's thread
 PARTITIONED = "p"
+STATISTICS = """
+    select c.relkind, c.reltuples::bigint,
+        (c.relpages + coalesce(t.relpages, 0))::bigint * current_setting('block_size')::bigint
+    from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.oid = %s
+"""
 BEGIN = sql.SQL(
     "set transaction isolation level repeatable read, read only; set local lock_timeout = '1s';"
     " lock table {} in access share mode"
@@ -54,13 +59,19 @@ class Place(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a chunk is to read, of which no worker changes anything. `statement` stands in for the table."""
+    """What a chunk is to read, of which no worker changes anything. `statement` stands in for the table.
+
+    `untried`: it is not known yet how long rows take, so as many are read as have about so many bytes by the table's statistics,
+    but no more than `most`; `rows`, if there are none.
+    """
 
     name: TableName
     progress: Progress
     rows: int
     statement: str = ""
     where: str = ""
+    untried: int = 0
+    most: int = 0
 
 
 class Standing(NamedTuple):
@@ -87,6 +98,7 @@ class Chunk:
         self.next: Place | None = None
         self.table: Table | None = None
         self.estimate: int | None = None
+        self.rows = wanted.rows
         self.shown: Snapshot | None = None
         self.until: Lsn = 0
         self.seconds = self._waited = 0.0  # of reading, and of waiting for who takes the pieces
@@ -142,7 +154,7 @@ class Chunk:
             after = place.after
             if leaf != place.leaf:
                 after = None  # the partition is gone that it was in
-            bound = part.last_key(connection, after, self.wanted.rows) if table.key else None
+            bound = part.last_key(connection, after, self.rows) if table.key else None
             self.until = read_position(connection)
             following = None
             if bound is not None:
@@ -173,9 +185,10 @@ class Chunk:
         wanted = self.wanted
         if wanted.statement:
             return Part(table, statement_source(wanted.statement), wanted.where), 0
-        query = "select relkind, reltuples::bigint from pg_class where oid = %s"
-        relkind, tuples = connection.execute(query, [table.oid]).fetchone() or ("r", -1)
+        relkind, tuples, size = connection.execute(STATISTICS, [table.oid]).fetchone() or ("r", -1, 0)
         self.estimate = tuples if tuples >= 0 else None
+        if wanted.untried and tuples > 0 and size > 0:
+            self.rows = max(min(wanted.untried * tuples // size, wanted.most), 1)
         if relkind == PARTITIONED and table.key and (leaf := _leaf(connection, table, place.leaf)):
             oid, *name = leaf
             return Part(table, sql.SQL("only {}").format(sql.Identifier(*name)), wanted.where), oid

@@ -17,7 +17,10 @@ from cdc.source.copy_out import Piece
 from cdc.source.pace import chunk_rows
 from cdc.source.publication import TableName
 
-FIRST_ROWS = 20_000  # of a table's first chunk, by which it is seen how long rows take
+FIRST_BYTES = (
+    16 << 20
+)  # of a table's first chunks, by which it is seen how long rows take, for a pause of a second
+FIRST_ROWS = 20_000  # of them, where nothing tells how many bytes a row has
 SHARE = 0.4  # of the longest pause that a chunk may take
 FEW_ROWS = 1000  # with fewer, a chunk is little but what it costs to begin one
 GROWTH = 4  # how much larger than the last one a chunk may be
@@ -39,6 +42,7 @@ class Copying:
         self._after = after
         self._most = chunk_rows(settings)
         self._rows = min(FIRST_ROWS, self._most)
+        self._untried = int(FIRST_BYTES * settings.max_stream_pause)
         self._last: Chunk | None = None
         """The chunk that was begun last."""
 
@@ -60,7 +64,8 @@ class Copying:
         full_name = str(self.name)
         statement = self._settings.statements.get(full_name, "")
         where = progress.where or self._settings.where.get(full_name, "")
-        wanted = Wanted(self.name, progress, self._rows, statement, where)
+        untried = 0 if where else self._untried
+        wanted = Wanted(self.name, progress, self._rows, statement, where, untried, self._most)
         self._last = Chunk(wanted, place, standing)
         return self._last
 
@@ -70,9 +75,10 @@ class Copying:
 
     def learn(self, chunk: Chunk, rows: int) -> None:
         """From the time that a chunk took."""
-        if chunk.seconds and rows >= self._rows // 2:
+        if chunk.seconds and rows >= chunk.rows // 2:
             fitting = int(rows * SHARE * self._settings.max_stream_pause / chunk.seconds)
-            self._rows = min(max(fitting, FEW_ROWS), GROWTH * self._rows, self._most)
+            self._rows = min(max(fitting, FEW_ROWS), GROWTH * chunk.rows, self._most)
+            self._untried = 0
 
     def events(
         self, chunk: Chunk, pieces: Iterator[Piece], position: Position, *, final: bool, more: bool = False
