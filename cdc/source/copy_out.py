@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 
@@ -24,6 +25,7 @@ from cdc.source.connect import Connection
 from cdc.source.copy_frames import HEADER, fields, take_rows, wanted
 
 AT_ONCE = 1 << 20  # bytes read from the socket at a time
+FEW, GATHER = 1 << 16, 0.002  # bytes that are not worth a look, and seconds in which more gather
 LOOK = 200  # milliseconds between two looks whether to stop
 
 Piece = tuple[bytes, int]
@@ -105,6 +107,7 @@ class _Messages:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._data = bytearray()
+        self._seen = 0
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -154,4 +157,9 @@ class _Messages:
             if not data:
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
             self._data += data
+            self._seen += len(data)
+            if len(data) < FEW <= self._seen:
+                time.sleep(
+                    GATHER
+                )  # the server sends 8 kB at a time: to wake up for each would be half of the work
         return True
