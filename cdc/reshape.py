@@ -7,6 +7,7 @@ added again. What was known of the table is kept as a control record, and compar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -70,6 +71,21 @@ def is_as_known(known: Made, table: Table) -> bool:
     """Does a shape in the stream have these columns, and a key as it had before?"""
     same = all(known.columns.get(column.name) == column.attnum for column in table.columns)
     return same and known.keyed == bool(table.key)
+
+
+def numbered(known: Made, table: Table) -> Table:
+    """The shape with the attribute number of its one column whose name the catalog has no more: what has that number now was in
+    every shape since, so it is in this one, under no other name."""
+    unknown = [index for index, column in enumerate(table.columns) if not column.attnum]
+    if len(unknown) != 1 or known.oid != table.oid:
+        return table
+    [index] = unknown
+    number = known.columns.get(table.columns[index].name, 0)
+    if number not in table.catalog or any(column.attnum == number for column in table.columns):
+        return table
+    columns = list(table.columns)
+    columns[index] = replace(columns[index], attnum=number)
+    return replace(table, columns=tuple(columns))
 
 
 def strange_columns(known: Made, table: Table) -> list[str]:

@@ -56,7 +56,7 @@ class Capture:
         """Transactions that the stream has given and other sessions may not see yet; the reader's."""
         self.origin = Origin(0, "", settings.slot)
         self.here = Whereabouts(0, 0)
-        self.described: Callable[[Table], None] = lambda _: None
+        self.described: Callable[[Table], Table] = lambda table: table
         """Is told of each shape in the stream."""
 
     def __enter__(self) -> Self:
@@ -173,9 +173,7 @@ class Capture:
             connection, self.unseen
         ):
             self._wait(deadline, what, "the transaction that altered the table")
-        table = catalog.describe(relation, types)
-        self.described(table)
-        return table
+        return self.described(catalog.describe(relation, types))
 
     def made(self) -> Mapping[TableName, Made]:
         """How the captured tables are made now."""

@@ -11,7 +11,7 @@ import msgspec
 from cdc.interfaces import Publisher
 from cdc.lsn import Lsn
 from cdc.reader import Reader
-from cdc.reshape import Made, decode_made, encode_made, is_as_known, reason_to_copy, strange_columns
+from cdc.reshape import Made, decode_made, encode_made, is_as_known, numbered, reason_to_copy, strange_columns
 from cdc.schema import Table
 from cdc.source.connect import Connection
 from cdc.source.publication import TableName
@@ -86,12 +86,16 @@ class ShapeWatch:
         self._waiting: dict[TableName, tuple[str, Made, Lsn]] = {}
         self._unlike: set[TableName] = set()
 
-    def described(self, table: Table) -> None:
-        """The stream has told of a shape. A doubt is published with the rows that it is about: it outlives this process."""
+    def described(self, table: Table) -> Table:
+        """The stream has told of a shape, which is given back with what is known of it. A doubt is published with the rows that
+        it is about: it outlives this process."""
         name = TableName(table.schema, table.name)
         known = self._known.get(name)
-        if known is None or is_as_known(known, table):
-            return
+        if known is None:
+            return table
+        table = numbered(known, table)
+        if is_as_known(known, table):
+            return table
         self._asked = True
         strange = strange_columns(known, table)
         if strange and self._publisher is not None:
@@ -99,6 +103,7 @@ class ShapeWatch:
             self._doubts = True
             known = self._known[name] = msgspec.structs.replace(known, doubt=doubt)
             self._publisher.publish(encode_made(str(name), known))
+        return table
 
     def look(self, publisher: Publisher) -> None:
         """Compare what is known of all tables with what the catalog says."""
