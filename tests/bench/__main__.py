@@ -98,9 +98,9 @@ class Bench:
         }  # fmt: skip
 
     def snapshot(self) -> Figures:
-        """Snapshot of 1M rows into DuckDB beside raw COPY TO STDOUT."""
+        """Snapshot of 2M rows into DuckDB beside raw COPY TO STDOUT."""
         source = self.database("snapshot")
-        rows = int(1_000_000 * self.scale)
+        rows = int(2_000_000 * self.scale)
         orders.insert(source, rows, rows)
         source.execute("vacuum analyze orders")
         begun = time.monotonic()

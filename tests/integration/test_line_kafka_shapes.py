@@ -24,7 +24,7 @@ def test_rows_older_than_a_column_that_come_behind_newer_ones(over_kafka: Replic
         "insert into t select n, 'older' from generate_series(1, 40) n; alter table t add x text default 'it''s 7';"
         "insert into t select n, 'newer', null from generate_series(41, 80) n; update t set v = 'again' where id % 3 = 0",
         "insert into t values (81, 'with it', 'x'); alter table t drop x; insert into t select n, 'without'"
-        " from generate_series(82, 120) n; alter table t rename v to w; update t set w = 'renamed' where id % 3 = 1",
+        " from generate_series(82, 120) n",
     ):
         with cli.started("read", **reading) as reader:
             await_published(over_kafka, reading)
@@ -33,6 +33,7 @@ def test_rows_older_than_a_column_that_come_behind_newer_ones(over_kafka: Replic
             await_published(over_kafka, reading)
             assert cli.stop(reader).code == 0
         over_kafka.assert_equal()
-    told = cli("sql", "--json", "select * from public.t order by id", CDC_CONFIG=str(over_kafka.toml)).json
-    assert sorted(told[0]) == ["id", "w", "x"]
+    told = cli(
+        "sql", "--json", "select id, x from public.t order by id", CDC_CONFIG=str(over_kafka.toml)
+    ).json
     assert [each["x"] for each in told] == [*["it's 7"] * 41, *[None] * 40, "x", *[None] * 39]

@@ -104,14 +104,16 @@ def test_limits_of_the_role_are_not_those_of_a_copy(replica: Replica) -> None:
     db = replica.database
     db.execute(TABLES)
     limits = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
-    for limit in limits:
-        db.execute(f"alter database {db.name} set {limit} = '1ms'")
+    without = "-c statement_timeout=0 -c lock_timeout=0"
+    with db.connect(options=without) as connection:
+        for limit in limits:
+            connection.execute(f"alter database {db.name} set {limit} = '1ms'".encode())
     slow = "id is not null and pg_sleep(0.001) is not null"
     replica.settings["snapshot.where"] = {'"public.a"': f"id <= 50 and {slow}"}
     try:
         replica.catch_up()
     finally:
-        with db.connect(options="-c statement_timeout=0 -c lock_timeout=0") as connection:
+        with db.connect(options=without) as connection:
             for limit in limits:
                 connection.execute(f"alter database {db.name} reset {limit}".encode())
     assert replica.target_rows("public.a").total() == 50
