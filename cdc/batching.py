@@ -6,8 +6,8 @@ from __future__ import annotations
 from cdc.events import Begin, Chunk, Control, Event, Gathering, Heartbeat
 from cdc.lsn import Position
 
-ROWS_OF_A_TABLE = 300  # worth its statements
-SPREAD = 6  # a batch over many tables may have so many times the rows of others
+ROWS_OF_A_TABLE = 150  # worth its statements
+SPREAD = 3  # a batch over many tables may have so many times the rows of others
 
 
 def enough(batch_rows: int, tables: int) -> int:
