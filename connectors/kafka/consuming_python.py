@@ -14,6 +14,7 @@ import kafka.errors
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from cdc.errors import TransportUnavailable
 from connectors.kafka import clients
 from connectors.kafka.consuming import WHAT, Assigned, Partition, Received, Revoked, tell_lost
 from connectors.kafka.failures import classify
@@ -54,6 +55,10 @@ class PythonConsumer:
             return action()
         except ERRORS as error:
             raise classify(error, what=WHAT, where=self._where) from error
+        except KeyError as error:  # of its assignor (3.0.12), about a member that has just gone
+            raise TransportUnavailable(
+                WHAT, why="a member of the group has gone", where=self._where
+            ) from error
 
     def subscribe(self, topics: Collection[str], assigned: Assigned, revoked: Revoked) -> None:
         outer, self._assigned = self, assigned
