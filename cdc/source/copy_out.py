@@ -159,7 +159,6 @@ class _Messages:
             self._data += data
             self._seen += len(data)
             if len(data) < FEW <= self._seen:
-                time.sleep(
-                    GATHER
-                )  # the server sends 8 kB at a time: to wake up for each would be half of the work
+                # The server sends 8 kB at a time: to wake up for each would be half of the work.
+                time.sleep(GATHER)
         return True

@@ -17,9 +17,8 @@ from cdc.source.copy_out import Piece
 from cdc.source.pace import chunk_rows
 from cdc.source.publication import TableName
 
-FIRST_BYTES = (
-    16 << 20
-)  # of a table's first chunks, by which it is seen how long rows take, for a pause of a second
+# Of a table's first chunks, by which it is seen how long rows take, for a pause of a second.
+FIRST_BYTES = 16 << 20
 FIRST_ROWS = 20_000  # of them, where nothing tells how many bytes a row has
 SHARE = 0.4  # of the longest pause that a chunk may take
 FEW_ROWS = 1000  # with fewer, a chunk is little but what it costs to begin one
